@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"s3veil/crypto/envelope"
+	"s3veil/crypto/stream"
+	"s3veil/keycache"
+	"s3veil/proxy/policy"
+	"s3veil/proxy/upstream"
+	"s3veil/sigv4"
+)
+
+// Settings are what a reload can change. They are plain values: the proxy copies what it keeps.
+type Settings struct {
+	Domains      []string       // virtual-host style names of this endpoint
+	Regions      []string       // regions accepted in a credential scope; "*" any; empty: those of the upstreams
+	TrustProxies []netip.Prefix // networks whose X-Forwarded-For and -Proto count
+	Upstreams    []Upstream     // one of them is named "default"
+	Clients      []Client
+	Buckets      []Bucket // the first entry whose Name fits a bucket rules it
+	KEKs         []keycache.KEK
+	// Families maps a configured key id to the kids it stands for; the first one wraps.
+	Families map[string][]string
+	// Write is the suite of new objects, Read lists those accepted (format.write, format.read).
+	Write stream.Suite
+	Read  []stream.Suite
+}
+
+// Upstream is one store.
+type Upstream struct {
+	upstream.Options
+	SSE     string // x-amz-server-side-encryption for stores that demand one; empty: none
+	MinPart int64  // smallest plaintext size of parts but the last, 5 MiB when zero
+}
+
+// Client is one access key, or anonymous access, with what it may do.
+type Client struct {
+	Credential sigv4.Credential
+	Anonymous  bool // rules for unsigned requests; Credential is empty
+	Policy     policy.Client
+}
+
+// MetadataCheck is the policy for a metadata MAC that does not fit (FORMAT.md 6.2).
+type MetadataCheck int
+
+// The policies of FORMAT.md 6.2.
+const (
+	MetadataWarn MetadataCheck = iota
+	MetadataFail
+	MetadataIgnore
+)
+
+// UploadIDForm is the form of upload ids that CreateMultipartUpload returns (FORMAT.md 9.1).
+type UploadIDForm int
+
+// The forms of FORMAT.md 9.1. UploadIDAuto is a token up to 1,000 characters and a state object above.
+const (
+	UploadIDAuto UploadIDForm = iota
+	UploadIDToken
+	UploadIDState
+)
+
+// Bucket is one bucket rule. Empty strings mean the default named in the comment.
+type Bucket struct {
+	Name           string // pattern of client-visible names
+	Upstream       string // "default"
+	StoreName      string // the same name; one * carries over what * of Name matched
+	Realm          string // the client-visible name
+	BoundName      string // the client-visible name
+	ReservedBucket string // store's name of the bucket that holds manifests; the data bucket
+	Key            string // configured id of the key that wraps
+	Keys           []string
+	AllowPlaintext bool
+	BindingWrite   envelope.Binding
+	BindingRead    []envelope.Binding // {BindKey}
+	Metadata       MetadataCheck
+	SealMetadata   bool
+	Degraded       bool // manifest.policy: degraded
+	RecordNonce    bool
+	UploadID       UploadIDForm
+	VerifyFull     bool
+	Padding        bool
+	MaxAge         time.Duration // oldest creation time accepted; zero: any
+	SSE            string        // announced where no header asked: "AES256"
+	RequireSSE     bool
+	RequireTLS     bool
+}
+
+// Limits are the fixed bounds of a process (docs/CONFIGURATION.md); zero values mean the defaults.
+type Limits struct {
+	Memory        int64 // 64 MiB of body buffers
+	AdmissionWait time.Duration
+	HeldBody      int64 // 1 MiB
+	Connections   int   // 16,384
+	RequestHead   int   // 16 KiB
+	ListHeads     int   // 64 per request; four times that in all
+	ListHeadsAll  int
+	HeadTimeout   time.Duration // 15 s
+	IdleTimeout   time.Duration // 120 s
+	StallTimeout  time.Duration // 60 s
+	ClockSkew     time.Duration // 15 min
+}
+
+// Options are fixed for the life of a Server.
+type Options struct {
+	Limits Limits
+	Log    *slog.Logger     // slog.Default when nil
+	Cache  keycache.Options // KEKs come from Settings
+	Now    func() time.Time // time.Now when nil
+}
