@@ -44,12 +44,3 @@ var (
 	ErrUnavailable   = errors.New("kms: unavailable")
 	ErrBadCiphertext = errors.New("kms: bad ciphertext")
 )
-
-// RealmContext returns the context of a realm merged with the client's pairs (nil for none).
-func RealmContext(realm string, pairs Context) Context { panic("stub") }
-
-// Canonical returns LP(name) ‖ LP(value) for every pair in bytewise order of names (FORMAT.md 4.3).
-func (c Context) Canonical() []byte { panic("stub") }
-
-// Bind derives IKEK' from an unwrapped IKEK: HKDF(IKEK, "", "s3veil/1/ikek" ‖ canonical(context), 32) (FORMAT.md 4.3).
-func Bind(ikek Key32, ec Context) Key32 { panic("stub") }
