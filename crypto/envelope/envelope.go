@@ -1,5 +1,11 @@
 // Package envelope is the sealed description of an object that travels in one metadata entry, and its sibling, the
 // upload token (FORMAT.md 5, 6, 9.1). Bytes only: no HTTP, no logging, no clock.
+//
+// An envelope has a clear part (Header: suite, flags, kid, wrapped IKEK, client pairs) and a box that holds the
+// Attributes. ParseText or Parse reads the clear part without any key, so that a caller can check it against its
+// configuration before it asks a KMS for anything (FORMAT.md 5.7 steps 1–4). Open then needs IKEK' (kms.Bind).
+//
+// Every parser accepts exactly one encoding of each value: what was parsed is encoded to the same bytes.
 package envelope
 
 import (
@@ -15,6 +21,9 @@ const (
 	Prefix       = "s3veil"
 )
 
+// CustomerKID is the kid of objects under a customer-provided key (FORMAT.md 4.5).
+const CustomerKID = "@sse-c"
+
 // The error classes of FORMAT.md 12 that this package can tell. Concrete errors wrap one of them.
 var (
 	ErrMalformed   = errors.New("envelope: malformed")
@@ -24,6 +33,9 @@ var (
 	ErrMetadata    = errors.New("envelope: metadata MAC differs")
 	ErrToken       = errors.New("envelope: invalid upload token")
 )
+
+// ErrPairs is the class of client encryption contexts that ParsePairs refuses: a mistake of the request.
+var ErrPairs = errors.New("envelope: invalid encryption context")
 
 // Binding is the binding level of FORMAT.md 5.5.
 type Binding byte
@@ -35,9 +47,36 @@ const (
 	BindNone
 )
 
+// String returns the level's name in configuration: key, bucket or none.
+func (b Binding) String() string {
+	switch b {
+	case BindKey:
+		return "key"
+	case BindBucket:
+		return "bucket"
+	case BindNone:
+		return "none"
+	}
+	return "invalid"
+}
+
 // Location names an object: realm, bound bucket name, key as percent-decoded once. The binding level decides which of
 // them enter the additional data.
 type Location struct{ Realm, Bucket, Key string }
+
+// Bound returns the location as additional data sees it at a binding level (FORMAT.md 5.5): the key is empty at
+// BindBucket, bucket and key at BindNone.
+func (l Location) Bound(level Binding) Location {
+	switch level {
+	case BindKey:
+		return l
+	case BindBucket:
+		return Location{Realm: l.Realm, Bucket: l.Bucket}
+	case BindNone:
+		return Location{Realm: l.Realm}
+	}
+	panic("envelope: invalid binding level")
+}
 
 // ObjectID is the random identity of an envelope.
 type ObjectID [16]byte
@@ -46,6 +85,30 @@ type ObjectID [16]byte
 type Checksum struct {
 	Algorithm byte
 	Value     []byte
+}
+
+// The checksum algorithms of FORMAT.md 5.4.
+const (
+	CRC32     byte = 0x01
+	CRC32C    byte = 0x02
+	CRC64NVME byte = 0x03
+	SHA1      byte = 0x04
+	SHA256    byte = 0x05
+)
+
+// ChecksumLen returns the bytes of an algorithm's value, or 0 for an unknown algorithm.
+func ChecksumLen(algorithm byte) int {
+	switch algorithm {
+	case CRC32, CRC32C:
+		return 4
+	case CRC64NVME:
+		return 8
+	case SHA1:
+		return 20
+	case SHA256:
+		return 32
+	}
+	return 0
 }
 
 // TLV is an attribute that this version carries but does not interpret (82–FF).
@@ -73,10 +136,22 @@ type Attributes struct {
 	Created    int64     // TLV 05, Unix seconds; not for Token
 	ContentMD5 *[16]byte // TLV 06
 	Checksum   *Checksum // TLV 07
-	SealedMeta []byte    // TLV 08, with flag b1
+	SealedMeta []byte    // TLV 08, with flag b1: EncodeSealedMeta
 	Asked      *byte     // TLV 80
 	Declared   *[2]byte  // TLV 81: algorithm, type (0 composite, 1 full object)
 	Extra      []TLV     // unknown 82–FF, ascending
+}
+
+// Carried returns the unknown attributes that an operation which seals anew (copy, rename) takes over: 82–BF. Unknown
+// C0–FF are dropped (FORMAT.md 5.4).
+func (a *Attributes) Carried() []TLV {
+	var out []TLV
+	for _, t := range a.Extra {
+		if t.Type < 0xc0 {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // Header is the clear part of an envelope.
@@ -88,62 +163,8 @@ type Header struct {
 	KID     string
 	Wrapped []byte
 	Pairs   kms.Context // b6; nil for none
+
+	// SealedMeta is b1 of a parsed envelope. Seal and TextLen ignore it: there b1 is set exactly when the attributes
+	// hold sealed metadata.
+	SealedMeta bool
 }
-
-// Sealed is a parsed envelope that has not been opened.
-type Sealed struct{ _ int }
-
-// ParseText parses the value of the metadata entry: "1." and base64url (FORMAT.md 5.1).
-func ParseText(text string) (*Sealed, error) { panic("stub") }
-
-// Parse parses the bytes of an envelope. Every accepted input is reproduced by Bytes.
-func Parse(b []byte) (*Sealed, error) { panic("stub") }
-
-// Header returns the clear fields. The slices belong to the envelope.
-func (s *Sealed) Header() Header { panic("stub") }
-
-// Bytes returns the encoding, Text the metadata value.
-func (s *Sealed) Bytes() []byte { panic("stub") }
-
-// Text returns the metadata value.
-func (s *Sealed) Text() string { panic("stub") }
-
-// Open checks the commitment, opens the box and parses the attributes as those of kind (FORMAT.md 5.7 steps 6–8).
-// bound is IKEK' (kms.Bind).
-func (s *Sealed) Open(bound *kms.Key32, loc Location, kind Kind) (*Attributes, error) { panic("stub") }
-
-// Seal draws a salt and seals attributes under IKEK'. h.Kind says which attributes are written.
-func Seal(h Header, bound *kms.Key32, loc Location, a *Attributes) (*Sealed, error) { panic("stub") }
-
-// Rewrapped returns a copy of the envelope with another kid and wrapped IKEK (FORMAT.md 5.5, 10).
-func (s *Sealed) Rewrapped(kid string, wrapped []byte) (*Sealed, error) { panic("stub") }
-
-// TextLen returns the characters of the metadata value for an envelope of h and a, before it is sealed (FORMAT.md 5.8).
-func TextLen(h Header, a *Attributes) int { panic("stub") }
-
-// ParsePairs parses the JSON of x-amz-server-side-encryption-context (already base64-decoded) under the rules of
-// FORMAT.md 5.3; an empty object is nil.
-func ParsePairs(jsonText []byte) (kms.Context, error) { panic("stub") }
-
-// Field is one header that the metadata MAC covers, named in lower case, x-amz-meta- prefix included.
-type Field struct{ Name, Value string }
-
-// MetadataMAC computes TLV 04 over the canonical forms of fields (FORMAT.md 6.1). It ignores fields that are not
-// covered and s3veil's own entries, so a caller may pass all headers of an answer.
-func MetadataMAC(dek *kms.Key32, fields []Field) [32]byte { panic("stub") }
-
-// SealToken encodes the upload token of FORMAT.md 9.1. env was sealed with Kind Token.
-func SealToken(upstreamID string, env *Sealed, dek *kms.Key32, loc Location) string { panic("stub") }
-
-// UploadToken is a parsed token that has not been opened: enough for Abort and ListParts.
-type UploadToken struct {
-	UpstreamID string
-	Envelope   *Sealed
-	_          int
-}
-
-// ParseToken parses a token; every failure is ErrToken.
-func ParseToken(text string) (*UploadToken, error) { panic("stub") }
-
-// Open opens the envelope and checks the MAC. Failures are ErrToken.
-func (t *UploadToken) Open(bound *kms.Key32, loc Location) (*Attributes, error) { panic("stub") }
