@@ -1,0 +1,7 @@
+//go:build integration
+
+package servers
+
+import "testing"
+
+func TestRGWServesAndLeavesNothing(t *testing.T) { serves(t, RGW) }
