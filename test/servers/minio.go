@@ -30,7 +30,7 @@ func startMinIO() (*Store, error) {
 		return nil, err
 	}
 	s.Persistent = true
-	err = retryPorts(func() error {
+	err = RetryPorts(func() error {
 		ports, err := FreePorts(2)
 		if err != nil {
 			return err
@@ -43,7 +43,7 @@ func startMinIO() (*Store, error) {
 			return err
 		}
 		s.Endpoint, s.procs = fmt.Sprintf("http://127.0.0.1:%d", ports[0]), []*Process{p}
-		if err := p.await(30*time.Second, s.probe); err != nil {
+		if err := p.Await(30*time.Second, s.probe); err != nil {
 			s.halt()
 			return err
 		}

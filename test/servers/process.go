@@ -108,8 +108,8 @@ func (p *Process) failure(what string) error {
 	return fmt.Errorf("%s: %s; end of its log:\n%s", p.spec.Name, what, Tail(p.spec.Log, 4000))
 }
 
-// await calls ready until it returns nil, the child ends or the time is up.
-func (p *Process) await(limit time.Duration, ready func() error) error {
+// Await calls ready until it returns nil, the child ends or the time is up.
+func (p *Process) Await(limit time.Duration, ready func() error) error {
 	deadline := time.Now().Add(limit)
 	for {
 		err := ready()
@@ -130,8 +130,8 @@ func (p *Process) await(limit time.Duration, ready func() error) error {
 // errPortTaken makes a start be tried again on other ports.
 var errPortTaken = errors.New("port taken")
 
-// retryPorts runs start up to three times: a free port may be taken by somebody else before the server listens on it.
-func retryPorts(start func() error) error {
+// RetryPorts runs start up to three times: a free port may be taken by somebody else before the server listens on it.
+func RetryPorts(start func() error) error {
 	var err error
 	for range 3 {
 		if err = start(); err == nil || !portTaken(err) {

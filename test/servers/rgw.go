@@ -57,7 +57,7 @@ func startRGW() (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = retryPorts(s.bootRGW); err != nil {
+	if err = RetryPorts(s.bootRGW); err != nil {
 		s.Stop()
 		return nil, err
 	}
@@ -92,7 +92,9 @@ func (s *Store) bootRGW() error {
 		}
 	}()
 	steps := []func() error{
-		func() error { return run("monmaptool", "--create", "--clobber", "--addv", "a", mon, "--fsid", fsid, monmap) },
+		func() error {
+			return run("monmaptool", "--create", "--clobber", "--addv", "a", mon, "--fsid", fsid, monmap)
+		},
 		func() error { return run("ceph-mon", "-c", conf, "--mkfs", "-i", "a", "--monmap", monmap) },
 		func() error { return s.daemon("ceph-mon", "-c", conf, "-f", "-i", "a") },
 		func() error { return run("ceph", "-c", conf, "--connect-timeout", "20", "osd", "new", osd) },
@@ -103,7 +105,7 @@ func (s *Store) bootRGW() error {
 				"--access-key", s.AccessKey, "--secret", s.SecretKey)
 		},
 		func() error { return s.daemon("radosgw", "-c", conf, "-f", "-n", "client.admin") },
-		func() error { return s.procs[len(s.procs)-1].await(20*time.Second, s.probe) },
+		func() error { return s.procs[len(s.procs)-1].Await(20*time.Second, s.probe) },
 	}
 	for _, step := range steps {
 		if err = step(); err != nil {

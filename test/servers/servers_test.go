@@ -53,7 +53,7 @@ func TestProcessReportsEarlyEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.await(10*time.Second, func() error { return io.EOF })
+	err = p.Await(10*time.Second, func() error { return io.EOF })
 	if err == nil || !strings.Contains(err.Error(), "why it ended") || !strings.Contains(err.Error(), "exit status 3") {
 		t.Fatalf("err = %v", err)
 	}
@@ -66,7 +66,7 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.await(10*time.Second, func() error { _, err := os.Stat(dir + "/pid"); return err }); err != nil {
+	if err := p.Await(10*time.Second, func() error { _, err := os.Stat(dir + "/pid"); return err }); err != nil {
 		t.Fatal(err)
 	}
 	p.Stop(5 * time.Second)

@@ -64,7 +64,7 @@ func startVersity() (*Store, error) {
 			return nil, err
 		}
 	}
-	err = retryPorts(func() error {
+	err = RetryPorts(func() error {
 		ports, err := FreePorts(1)
 		if err != nil {
 			return err
@@ -82,7 +82,7 @@ func startVersity() (*Store, error) {
 			return err
 		}
 		s.Endpoint, s.procs = "http://"+addr, []*Process{p}
-		if err := p.await(20*time.Second, s.probe); err != nil {
+		if err := p.Await(20*time.Second, s.probe); err != nil {
 			s.halt()
 			return err
 		}

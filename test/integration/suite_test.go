@@ -1,0 +1,46 @@
+//go:build integration
+
+package integration
+
+import (
+	"testing"
+
+	"s3veil/test/s3veil"
+	"s3veil/test/servers"
+	"s3veil/test/suite"
+)
+
+// bare are cases that a store itself answers otherwise than S3 does; s3veil in front of it has no such exceptions. The
+// run against the bare stores shows that what the suite expects is what S3 does, not what s3veil happens to do.
+var bare = map[string]map[string]string{
+	servers.RGW: {
+		"PutObject_refuses_metadata_beyond_2KB":           "takes larger metadata",
+		"GetObject_ignores_malformed_and_multiple_ranges": "reads malformed ranges in its own way",
+		"GetObject_if_range":                              "ignores If-Range",
+		"GetObjectAttributes_of_a_single_object":          "does not know the operation",
+		"GetObjectAttributes_of_a_multipart_object":       "does not know the operation",
+		"ListObjectsV2_shows_plaintext_sizes_and_etags":   "Complete answers without ETag",
+		"CopyObject_within_and_across_buckets":            "answers ETags without quotes",
+		"CopyObject_source_conditions":                    "ignores x-amz-copy-source-if-none-match",
+		"Multipart_parts_in_any_order_and_of_any_size":    "Complete answers without ETag",
+		"Multipart_numbers_with_gaps_and_unused_parts":    "refuses a Complete that leaves parts out",
+		"Multipart_reads_by_part_number":                  "ignores partNumber",
+		"ListMultipartUploads_and_Abort":                  "answers NoSuchKey for an unknown upload",
+		"CompleteMultipartUpload_refuses_bad_lists":       "sorts the part list",
+		"PutObject_if_match":                              "does not take the ETag it gave out",
+		"CompleteMultipartUpload_if_none_match_star":      "ignores conditions on Complete",
+		"Checksum_kept_and_returned_in_every_algorithm":   "knows no checksums",
+		"Checksum_computed_by_the_SDK_round_trips":        "knows no checksums",
+		"Checksum_wrong_value_refused":                    "knows no checksums",
+		"Checksum_of_parts":                               "knows no checksums",
+		"DeleteObjects_quiet":                             "ignores Quiet",
+	},
+}
+
+func TestBareStoresMeetTheSuite(t *testing.T) {
+	for kind, except := range bare {
+		t.Run(kind, func(t *testing.T) {
+			suite.Run(t, s3veil.Bare(servers.MustShared(t, kind)), except)
+		})
+	}
+}

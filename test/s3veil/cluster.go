@@ -1,0 +1,218 @@
+// Package s3veil builds the s3veil program and starts replicas of it in front of a store, with a configuration made for
+// the test. Bare gives the same shape for a store without s3veil in front, so that a test can be checked against plain S3.
+package s3veil
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"s3veil/test/servers"
+)
+
+// Options say how replicas are configured. The zero value of every field but Store is usable.
+type Options struct {
+	Store    *servers.Store
+	Replicas int  // 1
+	TLS      bool // serve https with a certificate of a CA made for the cluster
+	// Configure changes the generated configuration (the tree of s3veil.yaml) before it is written.
+	Configure func(config map[string]any)
+	Env       []string
+}
+
+// Cluster is one or more replicas with one configuration and one key file.
+type Cluster struct {
+	Target
+	Dir      string // configuration, key file, logs
+	Replicas []*Replica
+}
+
+// Replica is one s3veil process.
+type Replica struct {
+	Endpoint string // http(s)://127.0.0.1:port
+	Admin    string // http://127.0.0.1:port
+	Log      string
+
+	env    []string
+	config string
+	binary string
+	proc   *servers.Process
+}
+
+// Build compiles s3veil once per process, as releases are built (-tags nodevstore), and returns the program's path. With
+// S3VEIL_TEST_RACE=1 it has the race detector.
+var Build = sync.OnceValues(func() (string, error) {
+	root, err := servers.ModuleRoot()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "s3veil-build-")
+	if err != nil {
+		return "", err
+	}
+	buildDir = dir
+	args := []string{"build", "-tags", "nodevstore", "-o", filepath.Join(dir, "s3veil")}
+	if os.Getenv("S3VEIL_TEST_RACE") == "1" {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "./cmd/s3veil")...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build s3veil: %w\n%s", err, out)
+	}
+	return filepath.Join(dir, "s3veil"), nil
+})
+
+var buildDir string
+
+// RemoveBuild removes the program that Build made; for TestMain.
+func RemoveBuild(bool) {
+	if buildDir != "" {
+		os.RemoveAll(buildDir)
+	}
+}
+
+// Start builds s3veil and starts its replicas; they are ready when it returns.
+func Start(o Options) (*Cluster, error) {
+	binary, err := Build()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "s3veil-cluster-")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{Dir: dir, Target: Target{Name: "s3veil", Store: o.Store, Encrypted: true,
+		AccessKey: "app", SecretKey: "app-secret-0123456789-abcdefghij"}}
+	if err := c.start(binary, o); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(binary string, o Options) error {
+	keys := filepath.Join(c.Dir, "keys.json")
+	cmd := exec.Command(binary, "keys", "new", "--out", keys)
+	cmd.Env = servers.CleanEnv()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("s3veil keys new: %w\n%s", err, out)
+	}
+	if o.TLS {
+		ca, err := newCA(c.Dir)
+		if err != nil {
+			return err
+		}
+		c.CAFile = ca
+	}
+	for i := range max(o.Replicas, 1) {
+		r := &Replica{binary: binary, Log: filepath.Join(c.Dir, fmt.Sprintf("replica-%d.log", i)), env: o.Env,
+			config: filepath.Join(c.Dir, fmt.Sprintf("replica-%d.yaml", i))}
+		err := servers.RetryPorts(func() error {
+			if err := c.configure(r, o, keys); err != nil {
+				return err
+			}
+			return r.Start()
+		})
+		if err != nil {
+			return err
+		}
+		c.Replicas = append(c.Replicas, r)
+		c.Endpoints = append(c.Endpoints, r.Endpoint)
+	}
+	return nil
+}
+
+// configure writes the configuration of one replica; JSON is YAML.
+func (c *Cluster) configure(r *Replica, o Options, keys string) error {
+	ports, err := servers.FreePorts(2)
+	if err != nil {
+		return err
+	}
+	listen, admin := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	config := map[string]any{
+		"listen": listen, "admin": admin,
+		"upstream": map[string]any{
+			"endpoint": o.Store.Endpoint, "region": servers.Region, "path_style": true,
+			"credentials": map[string]any{"access_key": o.Store.AccessKey, "secret_key": o.Store.SecretKey},
+		},
+		"clients": []any{map[string]any{"access_key": c.AccessKey, "secret_key": c.SecretKey,
+			"buckets": []string{"*"}, "actions": []string{"read", "write", "delete", "admin"}}},
+		"kms":     map[string]any{"keys": []any{map[string]any{"id": "main", "provider": "local", "file": keys}}},
+		"buckets": []any{map[string]any{"name": "*", "key": "main"}},
+	}
+	r.Endpoint, r.Admin = "http://"+listen, "http://"+admin
+	if o.TLS {
+		r.Endpoint = "https://" + listen
+		config["tls"] = map[string]any{"cert_file": filepath.Join(c.Dir, "server.pem"),
+			"key_file": filepath.Join(c.Dir, "server.key")}
+	}
+	if o.Configure != nil {
+		o.Configure(config)
+	}
+	text, err := json.MarshalIndent(config, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(r.config, text, 0o600)
+}
+
+// Start starts the replica again after Kill or Stop, on the same address, and waits until it is ready.
+func (r *Replica) Start() error {
+	p, err := servers.StartProcess(servers.Spec{Name: "s3veil", Path: r.binary, Args: []string{"serve", "--config", r.config},
+		Env: r.env, Log: r.Log})
+	if err != nil {
+		return err
+	}
+	r.proc = p
+	if err := p.Await(30*time.Second, r.ready); err != nil {
+		p.Kill()
+		return err
+	}
+	return nil
+}
+
+func (r *Replica) ready() error {
+	client := http.Client{Timeout: 2 * time.Second}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(r.Admin + "/readyz")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New("readyz: " + resp.Status)
+	}
+	return nil
+}
+
+// Kill ends the replica as a crash would (SIGKILL).
+func (r *Replica) Kill() { r.proc.Kill() }
+
+// Stop ends the replica as a deployment would (SIGTERM, then SIGKILL).
+func (r *Replica) Stop() { r.proc.Stop(10 * time.Second) }
+
+// PID is the replica's process id.
+func (r *Replica) PID() int { return r.proc.PID() }
+
+// Running reports whether the replica has not ended.
+func (r *Replica) Running() bool { return r.proc.Running() }
+
+// Stop ends every replica and removes the cluster's directory.
+func (c *Cluster) Stop() {
+	c.Keep()
+	os.RemoveAll(c.Dir)
+}
+
+// Keep ends every replica and leaves the directory for inspection.
+func (c *Cluster) Keep() {
+	for _, r := range c.Replicas {
+		r.Kill()
+	}
+}

@@ -1,0 +1,146 @@
+package suite
+
+import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"hash/crc32"
+	"hash/crc64"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+var checksumCases = []Case{
+	{"Checksum_kept_and_returned_in_every_algorithm", checksumKept},
+	{"Checksum_computed_by_the_SDK_round_trips", checksumSDK},
+	{"Checksum_wrong_value_refused", checksumWrong},
+	{"Checksum_of_parts", checksumParts},
+	{"Checksum_absent_on_ranges", checksumRange},
+}
+
+// nvme is the polynomial of CRC64NVME, reflected.
+var nvme = crc64.MakeTable(0x9a6c9329ac4bc9b5)
+
+// sumOf returns the base64 checksum of b as S3 writes it.
+func sumOf(algorithm types.ChecksumAlgorithm, b []byte) string {
+	var raw []byte
+	switch algorithm {
+	case types.ChecksumAlgorithmCrc32:
+		raw = binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(b))
+	case types.ChecksumAlgorithmCrc32c:
+		raw = binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+	case types.ChecksumAlgorithmCrc64nvme:
+		raw = binary.BigEndian.AppendUint64(nil, crc64.Checksum(b, nvme))
+	case types.ChecksumAlgorithmSha1:
+		s := sha1.Sum(b)
+		raw = s[:]
+	case types.ChecksumAlgorithmSha256:
+		s := sha256.Sum256(b)
+		raw = s[:]
+	}
+	return base64.StdEncoding.EncodeToString(raw)
+}
+
+var algorithms = []types.ChecksumAlgorithm{types.ChecksumAlgorithmCrc32, types.ChecksumAlgorithmCrc32c,
+	types.ChecksumAlgorithmCrc64nvme, types.ChecksumAlgorithmSha1, types.ChecksumAlgorithmSha256}
+
+// headerOf is the header of an algorithm.
+func headerOf(a types.ChecksumAlgorithm) string {
+	return "x-amz-checksum-" + strings.ToLower(string(a))
+}
+
+func (e *Env) putSum(a types.ChecksumAlgorithm, body []byte, value string) rawAnswer {
+	r := e.request("PUT", "/"+e.Bucket+"/k", body)
+	r.header[headerOf(a)] = value
+	return e.do(r)
+}
+
+func checksumKept(e *Env) {
+	for _, a := range algorithms {
+		for _, n := range []int{0, 10, 100_000, 3 << 20} {
+			body := Data(n, uint64(n))
+			want := sumOf(a, body)
+			if got := e.putSum(a, body, want); got.status != 200 {
+				e.Errorf("%s %d: %d %s", a, n, got.status, got.code)
+				continue
+			}
+			r := e.request("GET", "/"+e.Bucket+"/k", nil)
+			r.header["x-amz-checksum-mode"] = "ENABLED"
+			got := e.do(r)
+			e.Same(string(a), got.body, body)
+			Equal(e, string(a)+" of GET", got.header.Get(headerOf(a)), want)
+			r = e.request("HEAD", "/"+e.Bucket+"/k", nil)
+			r.header["x-amz-checksum-mode"] = "ENABLED"
+			Equal(e, string(a)+" of HEAD", e.do(r).header.Get(headerOf(a)), want)
+		}
+	}
+}
+
+func checksumSDK(e *Env) {
+	for _, a := range algorithms {
+		for _, n := range []int{100_000, 3 << 20} {
+			body := Data(n, 1)
+			put := e.Put("k", body, func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = a })
+			got, _ := e.Get("k", func(in *s3.GetObjectInput) { in.ChecksumMode = types.ChecksumModeEnabled })
+			e.Same(string(a), got, body)
+			sums := map[types.ChecksumAlgorithm]*string{types.ChecksumAlgorithmCrc32: put.ChecksumCRC32,
+				types.ChecksumAlgorithmCrc32c: put.ChecksumCRC32C, types.ChecksumAlgorithmCrc64nvme: put.ChecksumCRC64NVME,
+				types.ChecksumAlgorithmSha1: put.ChecksumSHA1, types.ChecksumAlgorithmSha256: put.ChecksumSHA256}
+			Equal(e, string(a)+" of PUT", str(sums[a]), sumOf(a, body))
+		}
+	}
+}
+
+func checksumWrong(e *Env) {
+	for _, a := range algorithms {
+		for _, n := range []int{10, 2 << 20} {
+			got := e.putSum(a, Data(n, 1), sumOf(a, []byte("something else")))
+			if got.status != 400 || got.code != "BadDigest" {
+				e.Errorf("%s: %d %s, want 400 BadDigest", a, got.status, got.code)
+			}
+			e.Absent("k")
+		}
+	}
+}
+
+func checksumParts(e *Env) {
+	bodies := [][]byte{Data(5<<20, 1), Data(100, 2)}
+	for _, a := range algorithms {
+		id := e.create("k", func(in *s3.CreateMultipartUploadInput) { in.ChecksumAlgorithm = a })
+		var parts []types.CompletedPart
+		for i, b := range bodies {
+			out, err := e.C.UploadPart(e.Ctx, &s3.UploadPartInput{Bucket: &e.Bucket, Key: aws.String("k"), UploadId: &id,
+				PartNumber: aws.Int32(int32(i + 1)), Body: reader(b), ChecksumAlgorithm: a})
+			e.Ok(err)
+			p := part(int32(i+1), out)
+			Equal(e, string(a)+" of part", sumIn(p, a), sumOf(a, b))
+			parts = append(parts, p)
+		}
+		_, err := e.complete("k", id, parts...)
+		e.Ok(err)
+		got, _ := e.Get("k", func(in *s3.GetObjectInput) { in.ChecksumMode = types.ChecksumModeEnabled })
+		e.Same(string(a), got, append(append([]byte{}, bodies[0]...), bodies[1]...))
+	}
+}
+
+func sumIn(p types.CompletedPart, a types.ChecksumAlgorithm) string {
+	return str(map[types.ChecksumAlgorithm]*string{types.ChecksumAlgorithmCrc32: p.ChecksumCRC32,
+		types.ChecksumAlgorithmCrc32c: p.ChecksumCRC32C, types.ChecksumAlgorithmCrc64nvme: p.ChecksumCRC64NVME,
+		types.ChecksumAlgorithmSha1: p.ChecksumSHA1, types.ChecksumAlgorithmSha256: p.ChecksumSHA256}[a])
+}
+
+func checksumRange(e *Env) {
+	body := Data(200_000, 1)
+	e.Put("k", body)
+	got, out := e.Get("k", func(in *s3.GetObjectInput) {
+		in.Range, in.ChecksumMode = aws.String("bytes=10-100000"), types.ChecksumModeEnabled
+	})
+	e.Same("range", got, body[10:100_001])
+	for name, v := range map[string]*string{"crc32": out.ChecksumCRC32, "crc64": out.ChecksumCRC64NVME} {
+		Equal(e, name+" on a range", str(v), "")
+	}
+}
