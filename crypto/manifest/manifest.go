@@ -1,8 +1,13 @@
-// Package manifest is the sealed part table of a multipart object (FORMAT.md 9.4). Bytes only.
+// Package manifest is the sealed part table of a multipart object (FORMAT.md 9.4). Bytes only: no HTTP, no logging, no
+// clock.
+//
+// The manifest is what makes a multipart object complete and ordered (FORMAT.md 2, P6). It is bound to the DEK, the
+// object id and, by the binding level, to the object's name. Open accepts exactly one encoding of each part table.
 package manifest
 
 import (
 	"errors"
+	"fmt"
 
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/kms"
@@ -14,18 +19,18 @@ import (
 const MaxSize = 1 << 20
 
 // ErrManifest is the class of every manifest that does not parse, open or hold together; ErrMalformed and
-// ErrUnsupported are the narrower classes of FORMAT.md 12.
+// ErrUnsupported are the narrower classes of FORMAT.md 12. An error that wraps one of these wraps ErrManifest too.
 var (
 	ErrManifest    = errors.New("manifest: invalid")
-	ErrMalformed   = errors.New("manifest: malformed")
-	ErrUnsupported = errors.New("manifest: unsupported")
+	ErrMalformed   = fmt.Errorf("%w: malformed", ErrManifest)
+	ErrUnsupported = fmt.Errorf("%w: unsupported", ErrManifest)
 )
 
 // Manifest is the content. Optional fields are nil.
 type Manifest struct {
 	Table         *size.Table
 	PartMD5       [][16]byte          // TLV 10
-	PartR         []stream.R          // TLV 11
+	PartR         []stream.R          // TLV 11, zero for an empty part
 	Checksum      *envelope.Checksum  // TLV 12
 	Composite     bool                // type byte of TLV 12
 	PartChecksums []envelope.Checksum // TLV 13, all of one algorithm
@@ -34,15 +39,38 @@ type Manifest struct {
 	Extra         []envelope.TLV      // 80–FF
 }
 
-// Seal draws a salt and returns the stored bytes. The binding level decides which parts of loc are bound.
+// Seal draws a salt and returns the stored bytes. The binding level decides which parts of loc are bound. Contents that
+// a reader would refuse are an error of the reader's class.
 func Seal(m *Manifest, dek *kms.Key32, id envelope.ObjectID, binding envelope.Binding, loc envelope.Location) ([]byte, error) {
-	panic("stub")
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	plain := m.encode()
+	if headLen+len(plain)+tagLen > MaxSize {
+		return nil, fmt.Errorf("%w: above 1 MiB", ErrMalformed)
+	}
+	b := make([]byte, headLen, headLen+len(plain)+tagLen)
+	copy(b, magic)
+	b[4] = version
+	draw(b[headLen-saltLen:])
+	return aead(dek, b).Seal(b, zeroNonce[:], plain, additional(b, id, loc.Bound(binding))), nil
 }
 
-// Open parses, authenticates and checks stored bytes.
+// Open parses, authenticates and checks stored bytes. Whether the table fits the stored object is the caller's to
+// compare (FORMAT.md 9.5), and so is what a provisional manifest counts for.
 func Open(b []byte, dek *kms.Key32, id envelope.ObjectID, binding envelope.Binding, loc envelope.Location) (*Manifest, error) {
-	panic("stub")
+	switch {
+	case len(b) < minSize || len(b) > MaxSize:
+		return nil, fmt.Errorf("%w: %d bytes", ErrMalformed, len(b))
+	case string(b[:4]) != magic:
+		return nil, fmt.Errorf("%w: no magic", ErrManifest)
+	case b[4] != version:
+		return nil, fmt.Errorf("%w: version %#02x", ErrUnsupported, b[4])
+	}
+	head := b[:headLen]
+	plain, err := aead(dek, head).Open(nil, zeroNonce[:], b[headLen:], additional(head, id, loc.Bound(binding)))
+	if err != nil {
+		return nil, fmt.Errorf("%w: authentication failed", ErrManifest)
+	}
+	return decode(plain)
 }
-
-// TableDigest returns the first 16 bytes of SHA-256(M without TLVs), the suffix of a manifest's second name (FORMAT.md 9.3).
-func TableDigest(t *size.Table) [16]byte { panic("stub") }
