@@ -2,13 +2,16 @@
 // Nothing falls through: what it does not know is refused (DESIGN.md 2).
 package s3op
 
+import "strings"
+
 // Op is an operation by its S3 name, for example "PutObject". It is a metric label and the action of audit lines.
 type Op string
 
 // Class is the action class of DESIGN.md 6.2 that a client needs.
 type Class int
 
-// The action classes. Open operations are allowed to every authenticated client (ListBuckets).
+// The action classes. Open operations are allowed to every authenticated client (ListBuckets); a CORS preflight, the other
+// one, is not authenticated at all.
 const (
 	Open Class = iota
 	Read
@@ -16,6 +19,24 @@ const (
 	Delete
 	Admin
 )
+
+// String is the word of the configuration: "read", "write", "delete", "admin"; "open" for Open.
+func (c Class) String() string {
+	if c < Open || c > Admin {
+		return "unknown"
+	}
+	return [...]string{"open", "read", "write", "delete", "admin"}[c]
+}
+
+// ParseClass returns the class of a word of the configuration; Open is not one of them.
+func ParseClass(word string) (Class, bool) {
+	for c := Read; c <= Admin; c++ {
+		if c.String() == word {
+			return c, true
+		}
+	}
+	return Open, false
+}
 
 // Treatment says what s3veil does with an operation.
 type Treatment int
@@ -28,18 +49,20 @@ const (
 	Transform
 )
 
-// Info is a row of the operation table.
+// Info is a row of the operation table. A header name that ends in "*" stands for all names with that prefix.
 type Info struct {
 	Class     Class
 	Treatment Treatment
 	Object    bool     // the operation names a key
 	Query     []string // query names that may go upstream, in addition to the sub-resource itself
+	Local     []string // query names that s3veil acts upon and never forwards
 	Headers   []string // request headers that may go upstream, in addition to those every request may carry
+	Own       []string // request headers that s3veil acts upon and never forwards as they are
 	Answer    []string // answer headers that may come back, in addition to those every answer may carry
-}
+	Guarded   bool     // unknown x-amz-* headers are refused, because dropping one may change what the request means
 
-// Table is the operation table. An operation without an entry is refused.
-var Table map[Op]Info
+	forward, answer *names
+}
 
 // Param is one decoded query parameter; HasValue tells "acl" from "acl=".
 type Param struct {
@@ -55,23 +78,75 @@ type Request struct {
 	Key         string // percent-decoded once, not cleaned
 	Query       []Param
 	VirtualHost bool // bucket came from the host
+	// Bypass reports that the request asks to bypass governance retention, which needs Admin in addition to Class.
+	Bypass bool
+	// Subresource is the query name that selected the operation, for example "acl"; empty for none.
+	Subresource string
 }
 
 // Get returns the first value of a query parameter.
-func (r *Request) Get(name string) (string, bool) { panic("stub") }
-
-// Router routes by host names.
-type Router struct {
-	Domains []string // virtual-host style domains; the longest that fits wins
+func (r *Request) Get(name string) (string, bool) {
+	for _, p := range r.Query {
+		if p.Name == name {
+			return p.Value, true
+		}
+	}
+	return "", false
 }
 
-// Route parses a request. header returns the first value of a request header by lower-case name. Errors are s3err values.
-func (r *Router) Route(method, host, rawPath, rawQuery string, header func(name string) string) (Request, error) {
-	panic("stub")
+// Forward returns the query that may go upstream: the sub-resource, then the first value of each name in Info.Query, in
+// that order. Everything else the client sent stays behind (THREATS.md row 20).
+func (r *Request) Forward() []Param {
+	var out []Param
+	if r.Subresource != "" {
+		p := Param{Name: r.Subresource}
+		if r.Subresource == "list-type" {
+			p.Value, p.HasValue = "2", true
+		}
+		out = append(out, p)
+	}
+	for _, name := range r.Info.Query {
+		if v, ok := r.Get(name); ok {
+			out = append(out, Param{Name: name, Value: v, HasValue: true})
+		}
+	}
+	return out
 }
 
-// Reserved reports whether key lies under the reserved prefix, as sent or as a path-cleaning store would see it.
-func Reserved(key string) bool { panic("stub") }
+// authParams are query parameters of signatures and of SDKs' book-keeping. They never reach a store and select nothing.
+func authParam(name string) bool {
+	switch name {
+	case "AWSAccessKeyId", "Signature", "Expires", "x-id":
+		return true
+	}
+	return isAmz(name)
+}
 
-// EscapePath percent-encodes a key for a request path as SigV4 canonicalises it ("/" kept).
-func EscapePath(key string) string { panic("stub") }
+func isAmz(name string) bool { return len(name) >= 6 && strings.EqualFold(name[:6], "x-amz-") }
+
+// Hoisted returns the x-amz-* headers that a presigned URL carries in its query instead, names in lower case: S3 treats
+// them as headers, and since all parameters are signed they can be believed once the signature has been verified. Left out
+// are the signature's own parameters and checksums, which one SDK computes over an empty body when it presigns.
+func (r *Request) Hoisted() []Param {
+	if _, presigned := r.Get("X-Amz-Signature"); !presigned {
+		return nil
+	}
+	var out []Param
+	for _, p := range r.Query {
+		if !isAmz(p.Name) {
+			continue
+		}
+		name := strings.ToLower(p.Name)
+		switch name {
+		case "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders", "x-amz-signature",
+			"x-amz-security-token", "x-amz-content-sha256", "x-amz-sdk-checksum-algorithm", "x-amz-user-agent":
+			continue
+		}
+		if strings.HasPrefix(name, "x-amz-checksum-") && name != "x-amz-checksum-mode" &&
+			name != "x-amz-checksum-algorithm" && name != "x-amz-checksum-type" {
+			continue
+		}
+		out = append(out, Param{Name: name, Value: p.Value, HasValue: true})
+	}
+	return out
+}
