@@ -1,8 +1,8 @@
 package s3op
 
 import (
+	"errors"
 	"strings"
-	"unicode/utf8"
 
 	"s3veil/proxy/s3err"
 )
@@ -24,7 +24,7 @@ func ParseCopySource(value string) (CopySource, error) {
 		c.VersionID, raw = id, raw[:i]
 	}
 	path, ok := unescape(raw, true)
-	if !ok || !utf8.ValidString(path) {
+	if !ok {
 		return c, s3err.Argument("Invalid copy source encoding", "x-amz-copy-source", value)
 	}
 	path = strings.TrimPrefix(path, "/")
@@ -33,7 +33,7 @@ func ParseCopySource(value string) (CopySource, error) {
 	}
 	bucket, key, _ := strings.Cut(path, "/")
 	if err := checkBucket(bucket); err != nil {
-		if s3err.From(err).Code == s3err.NotImplemented.Code {
+		if errors.Is(err, s3err.NotImplemented) {
 			return c, err
 		}
 		return c, s3err.Argument("Invalid copy source bucket name", "x-amz-copy-source", bucket)
@@ -41,8 +41,11 @@ func ParseCopySource(value string) (CopySource, error) {
 	if key == "" {
 		return c, s3err.Argument("Invalid copy source object key", "x-amz-copy-source", key)
 	}
-	if len(key) > MaxKey {
-		return c, s3err.KeyTooLong(len(key), MaxKey)
+	if err := CheckKey(key); err != nil {
+		if errors.Is(err, s3err.InvalidURI) {
+			err = s3err.Argument("Invalid copy source object key", "x-amz-copy-source", key)
+		}
+		return c, err
 	}
 	c.Bucket, c.Key = bucket, key
 	return c, nil

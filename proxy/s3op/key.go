@@ -119,11 +119,41 @@ func hexDigit(c byte) (byte, bool) {
 // decodeKey decodes the raw part of a path that names a key.
 func decodeKey(raw string) (string, error) {
 	key, ok := unescape(raw, false)
-	if !ok || !utf8.ValidString(key) {
+	if !ok {
 		return "", s3err.InvalidURI
 	}
-	if len(key) > MaxKey {
-		return "", s3err.KeyTooLong(len(key), MaxKey)
+	return key, CheckKey(key)
+}
+
+// CheckKey refuses keys that S3 refuses, wherever they stand: longer than MaxKey bytes (KeyTooLongError), not UTF-8, or
+// with more ".." than components before them (InvalidURI; "Naming Amazon S3 objects" in the S3 user guide), which a
+// path-cleaning store would take for another bucket.
+func CheckKey(key string) error {
+	switch {
+	case len(key) > MaxKey:
+		return s3err.KeyTooLong(len(key), MaxKey)
+	case !utf8.ValidString(key), climbs(key):
+		return s3err.InvalidURI
 	}
-	return key, nil
+	return nil
+}
+
+// climbs reports whether ".." leads above the bucket at some point of key.
+func climbs(key string) bool {
+	if !strings.Contains(key, "..") {
+		return false
+	}
+	depth := 0
+	for component := range strings.SplitSeq(key, "/") {
+		switch component {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
 }

@@ -53,7 +53,7 @@ func TestCopySources(t *testing.T) {
 	}
 	for in, code := range map[string]string{
 		"": "InvalidArgument", "bkt": "InvalidArgument", "/bkt/": "InvalidArgument", "bkt/%zz": "InvalidArgument",
-		"/bkt/%ff": "InvalidArgument", "x/y": "InvalidArgument", "/bkt/k?versionId=": "InvalidArgument",
+		"/bkt/%ff": "InvalidArgument", "/bkt/a/../../x": "InvalidArgument", "x/y": "InvalidArgument", "/bkt/k?versionId=": "InvalidArgument",
 		"arn:aws:s3:eu-west-1:1:accesspoint/ap/object/k": "NotImplemented",
 		"arn%3Aaws%3As3":                    "NotImplemented",
 		"/ap-hash-s3alias/key":              "NotImplemented",

@@ -212,6 +212,8 @@ func TestMisplacedRequestsAreRefused(t *testing.T) {
 		{"PUT", "/bkt/k?acl", "InvalidArgument", []string{"x-amz-copy-source", "a/b"}},
 		{"GET", "/bkt/%zz", "InvalidURI", nil},
 		{"GET", "/bkt/%a", "InvalidURI", nil},
+		{"GET", "/bkt/../other/k", "InvalidURI", nil},
+		{"GET", "/bkt/a/%2e%2e/..%2Fother", "InvalidURI", nil},
 		{"GET", "/bkt/%ff", "InvalidURI", nil},
 		{"GET", "/bkt?prefix=%z", "InvalidURI", nil},
 		{"GET", "*", "InvalidURI", nil},
