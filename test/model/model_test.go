@@ -100,3 +100,23 @@ func TestBareStoreBreaksTheCanaryRules(t *testing.T) {
 		t.Fatalf("plaintext in a bare store was not found: %v", err)
 	}
 }
+
+// Three replicas, one of them killed at times, must look like one S3; nothing of the plaintext may be found afterwards.
+func TestReplicasMeetTheModel(t *testing.T) {
+	store := servers.MustStart(t, servers.Versity)
+	cluster := s3veil.MustStart(t, s3veil.Options{Store: store, Replicas: 3})
+	var clients []*s3.Client
+	var replicas []Replica
+	for _, r := range cluster.Replicas {
+		clients, replicas = append(clients, cluster.ClientOf(r.Endpoint)), append(replicas, r)
+	}
+	seed, steps := length(t, 250)
+	r := New(Options{Seed: seed, Steps: steps, Clients: clients, Replicas: replicas, PartsMayBeLeftOut: true,
+		Buckets: []string{servers.NewBucket(t, clients[0]), servers.NewBucket(t, clients[0])}})
+	if err := r.Run(); err != nil {
+		t.Fatal(err)
+	}
+	t.Log(r.Counts())
+	cluster.Keep()
+	canaryRules(t, r.Bodies, store.Dir, cluster.Dir)
+}

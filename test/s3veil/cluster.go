@@ -21,6 +21,8 @@ type Options struct {
 	Store    *servers.Store
 	Replicas int  // 1
 	TLS      bool // serve https with a certificate of a CA made for the cluster
+	// AccessKey and SecretKey of the client; own ones when empty.
+	AccessKey, SecretKey string
 	// Configure changes the generated configuration (the tree of s3veil.yaml) before it is written.
 	Configure func(config map[string]any)
 	Env       []string
@@ -90,6 +92,9 @@ func Start(o Options) (*Cluster, error) {
 	}
 	c := &Cluster{Dir: dir, Target: Target{Name: "s3veil", Store: o.Store, Encrypted: true,
 		AccessKey: "app", SecretKey: "app-secret-0123456789-abcdefghij"}}
+	if o.AccessKey != "" {
+		c.AccessKey, c.SecretKey = o.AccessKey, o.SecretKey
+	}
 	if err := c.start(binary, o); err != nil {
 		c.Stop()
 		return nil, err

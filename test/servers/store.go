@@ -17,8 +17,10 @@ import (
 // The kinds of stores.
 const (
 	Versity = "versitygw"
-	RGW     = "rgw"
-	MinIO   = "minio"
+	// VersityPlain is versitygw without a directory for versions.
+	VersityPlain = "versitygw-plain"
+	RGW          = "rgw"
+	MinIO        = "minio"
 )
 
 // Region is the region of every store.
@@ -42,7 +44,9 @@ type Store struct {
 func Start(kind string) (*Store, error) {
 	switch kind {
 	case Versity:
-		return startVersity()
+		return startVersity(true)
+	case VersityPlain:
+		return startVersity(false)
 	case RGW:
 		return startRGW()
 	case MinIO:

@@ -47,9 +47,9 @@ var ModuleRoot = sync.OnceValues(func() (string, error) {
 	return "", err
 })
 
-// startVersity starts versitygw over a directory, with versions. Its metadata lies in extended attributes where the
+// startVersity starts versitygw over a directory. Its metadata lies in extended attributes where the
 // temporary file system has them, else in sidecar files; either way below Dir.
-func startVersity() (*Store, error) {
+func startVersity(versions bool) (*Store, error) {
 	path, err := VersityProgram()
 	if err != nil {
 		return nil, err
@@ -72,7 +72,10 @@ func startVersity() (*Store, error) {
 		addr := fmt.Sprintf("127.0.0.1:%d", ports[0])
 		args := []string{"-a", s.AccessKey, "-s", s.SecretKey, "-p", addr, "-r", Region, "-q", "--keep-alive",
 			"--access-log", filepath.Join(s.Dir, "access.log"), "--iam-dir", filepath.Join(s.Dir, "iam"),
-			"posix", "--versioning-dir", filepath.Join(s.Dir, "versions")}
+			"posix"}
+		if versions {
+			args = append(args, "--versioning-dir", filepath.Join(s.Dir, "versions"))
+		}
 		if !hasXattr(s.Dir) {
 			args = append(args, "--sidecar", filepath.Join(s.Dir, "sidecar"))
 		}

@@ -1,0 +1,62 @@
+//go:build integration
+
+package conformance
+
+import (
+	"context"
+	"maps"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"s3veil/test/s3veil"
+	"s3veil/test/servers"
+)
+
+func TestMain(m *testing.M) { servers.Main(m, s3veil.RemoveBuild) }
+
+func TestSuiteAgainstS3veil(t *testing.T) { suite(t, servers.VersityPlain) }
+
+func TestSuiteWithVersionsAgainstS3veil(t *testing.T) {
+	suite(t, servers.Versity, "--versioning-enabled")
+}
+
+// suite runs the whole suite and compares with the list. S3VEIL_TEST_BARE=1 runs it against the store itself, where nothing
+// fails.
+func suite(t *testing.T, kind string, more ...string) {
+	store := servers.MustStart(t, kind)
+	endpoint, expected := store.Endpoint, map[string]string{}
+	if os.Getenv("S3VEIL_TEST_BARE") != "1" {
+		var err error
+		if expected, err = Expected("expected-failures.txt"); err != nil {
+			t.Fatal(err)
+		}
+		endpoint = s3veil.MustStart(t, s3veil.Options{Store: store, AccessKey: store.AccessKey, SecretKey: store.SecretKey}).Endpoint()
+	}
+	log, err := os.Create(store.Dir + "/suite.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
+	defer cancel()
+	res, err := Run(ctx, t.TempDir(), endpoint, store, log, more...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(res.Passed) + len(res.Failed); n < 600 {
+		t.Fatalf("only %d cases ran; end of the log:\n%s", n, servers.Tail(log.Name(), 4000))
+	}
+	for _, name := range slices.Sorted(maps.Keys(res.Failed)) {
+		if expected[name] == "" {
+			t.Errorf("%s: %s", name, res.Failed[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(expected)) {
+		if res.Failed[name] == "" && res.Passed[name] {
+			t.Errorf("%s passes now: take it off the list", name)
+		}
+	}
+	t.Logf("%d passed, %d failed as expected or not", len(res.Passed), len(res.Failed))
+}

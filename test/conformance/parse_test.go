@@ -1,0 +1,28 @@
+package conformance
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestParseReadsVerdicts(t *testing.T) {
+	res := parse(strings.NewReader("\x1b[36mRUN  \x1b[0mA_one\n\x1b[32mPASS \x1b[0mA_one\n" +
+		"\x1b[31mFAIL \x1b[0mB_two: expected x: got y\nnoise\n"))
+	if !res.Passed["A_one"] || res.Failed["B_two"] != "expected x: got y" || len(res.Passed)+len(res.Failed) != 2 {
+		t.Errorf("%+v", res)
+	}
+}
+
+func TestExpectedWantsAReasonPerLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "list")
+	for text, good := range map[string]bool{"# c\nA: why\n\nB: because\n": true, "A:\n": false, "A\n": false, "A: x\nA: y\n": false} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Expected(path); (err == nil) != good {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -1,0 +1,287 @@
+"""What boto3 does against an S3 endpoint. Prints one line per check: "ok NAME" or "FAIL NAME: why".
+
+Environment: ENDPOINT, ACCESS_KEY, SECRET_KEY, BUCKET, CA (may be empty), KIND ("s3veil" or "bare"), STORE.
+"""
+
+import base64
+import hashlib
+import io
+import os
+import sys
+import traceback
+import urllib.error
+import urllib.request
+import ssl
+import zlib
+
+import boto3
+import botocore.exceptions
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+
+ENDPOINT, BUCKET, CA = os.environ["ENDPOINT"], os.environ["BUCKET"], os.environ.get("CA") or None
+VEIL, STORE = os.environ["KIND"] == "s3veil", os.environ["STORE"]
+CHECKS = []
+
+
+def client(**config):
+    config.setdefault("s3", {"addressing_style": "path"})
+    config.setdefault("retries", {"max_attempts": 1})
+    return boto3.client(
+        "s3",
+        endpoint_url=ENDPOINT,
+        aws_access_key_id=os.environ["ACCESS_KEY"],
+        aws_secret_access_key=os.environ["SECRET_KEY"],
+        region_name="us-east-1",
+        verify=CA,
+        config=Config(**config),
+    )
+
+
+S3 = client()
+
+
+def check(only=None):
+    def register(f):
+        if only is None or only:
+            CHECKS.append(f)
+        return f
+
+    return register
+
+
+def data(n, seed=0):
+    out, block = bytearray(), hashlib.sha256(b"%d" % seed).digest()
+    while len(out) < n:
+        out += block * 32
+        block = hashlib.sha256(block).digest()
+    return bytes(out[:n])
+
+
+def same(got, want, what=""):
+    assert got == want, "%s: %d bytes, want %d" % (what, len(got), len(want))
+
+
+def get(key, c=S3, **kw):
+    return c.get_object(Bucket=BUCKET, Key=key, **kw)["Body"].read()
+
+
+def fails(code, f, *args, **kw):
+    try:
+        f(*args, **kw)
+    except botocore.exceptions.ClientError as e:
+        assert e.response["Error"]["Code"] in code, "code %s, want %s" % (e.response["Error"]["Code"], code)
+        return
+    raise AssertionError("no error, want %s" % (code,))
+
+
+@check()
+def sizes():
+    for i, n in enumerate((0, 1, 65535, 65536, 65537, 1048575, 1048576, 1048577, 3 << 20)):
+        body = data(n, i)
+        put = S3.put_object(Bucket=BUCKET, Key="size/%d" % n, Body=body)
+        same(get("size/%d" % n), body, str(n))
+        head = S3.head_object(Bucket=BUCKET, Key="size/%d" % n)
+        assert head["ContentLength"] == n and head["ETag"] == put["ETag"], head
+
+
+@check()
+def file_objects_use_expect_continue():
+    body = data(300_000)
+    S3.put_object(Bucket=BUCKET, Key="file", Body=io.BytesIO(body))
+    same(get("file"), body)
+
+
+@check()
+def refused_upload_keeps_the_client_usable():
+    c = client()
+    fails({"NoSuchBucket"}, c.put_object, Bucket="no-such-bucket-here", Key="k", Body=io.BytesIO(data(2 << 20)))
+    c.put_object(Bucket=BUCKET, Key="after", Body=io.BytesIO(data(100)))
+    same(get("after", c), data(100))
+
+
+class Stream:
+    """A body that can be read once and has no length."""
+
+    def __init__(self, body):
+        self.f = io.BytesIO(body)
+
+    def read(self, n=-1):
+        return self.f.read(n)
+
+
+@check()
+def stream_of_unknown_length_by_transfer_manager():
+    for n in (10, 9 << 20):
+        body = data(n, 5)
+        S3.upload_fileobj(Stream(body), BUCKET, "stream")
+        same(get("stream"), body)
+
+
+@check()
+def managed_multipart_upload_and_parallel_download():
+    body = data(20 << 20, 6)
+    S3.upload_fileobj(io.BytesIO(body), BUCKET, "mp", Config=TransferConfig(multipart_threshold=8 << 20, max_concurrency=4))
+    out = io.BytesIO()
+    S3.download_fileobj(BUCKET, "mp", out, Config=TransferConfig(max_concurrency=4))
+    same(out.getvalue(), body)
+    same(get("mp", Range="bytes=8388600-8388700"), body[8388600:8388701])
+
+
+@check()
+def managed_copy_of_a_multipart_object():
+    S3.copy({"Bucket": BUCKET, "Key": "mp"}, BUCKET, "mp-copy", Config=TransferConfig(multipart_threshold=8 << 20))
+    same(get("mp-copy"), data(20 << 20, 6))
+    S3.copy({"Bucket": BUCKET, "Key": "file"}, BUCKET, "file-copy")
+    same(get("file-copy"), data(300_000))
+
+
+@check()
+def metadata_and_headers():
+    S3.put_object(Bucket=BUCKET, Key="meta", Body=b"x", Metadata={"a": "b", "sp": "one  two"}, ContentType="text/x; charset=utf-8",
+                  CacheControl="no-cache", ContentEncoding="gzip")
+    head = S3.head_object(Bucket=BUCKET, Key="meta")
+    assert head["Metadata"].get("a") == "b" and len(head["Metadata"]) == 2, head["Metadata"]
+    assert head["ContentType"] == "text/x; charset=utf-8" and head["CacheControl"] == "no-cache", head
+    assert head["ContentEncoding"] == "gzip", head["ContentEncoding"]
+
+
+@check(VEIL or STORE != "rgw")
+def checksum_algorithms():
+    for algorithm in ("CRC32", "SHA1", "SHA256"):
+        for n in (1000, 3 << 20):
+            body = data(n, 7)
+            out = S3.put_object(Bucket=BUCKET, Key="sum", Body=body, ChecksumAlgorithm=algorithm)
+            assert out.get("Checksum" + algorithm), out
+            got = S3.get_object(Bucket=BUCKET, Key="sum", ChecksumMode="ENABLED")
+            same(got["Body"].read(), body)
+
+
+@check(VEIL or STORE != "rgw")
+def wrong_checksum_is_refused():
+    wrong = base64.b64encode(zlib.crc32(b"other").to_bytes(4, "big")).decode()
+    fails({"BadDigest"}, S3.put_object, Bucket=BUCKET, Key="bad", Body=b"this", ChecksumCRC32=wrong)
+    fails({"404"}, S3.head_object, Bucket=BUCKET, Key="bad")
+
+
+@check()
+def when_required_sends_plain_signed_bodies():
+    c = client(request_checksum_calculation="when_required", response_checksum_validation="when_required")
+    body = data(200_000, 8)
+    c.put_object(Bucket=BUCKET, Key="plain", Body=body)
+    same(get("plain", c), body)
+
+
+@check()
+def conditional_writes():
+    S3.delete_object(Bucket=BUCKET, Key="cond")
+    S3.put_object(Bucket=BUCKET, Key="cond", Body=b"1", IfNoneMatch="*")
+    fails({"PreconditionFailed"}, S3.put_object, Bucket=BUCKET, Key="cond", Body=b"2", IfNoneMatch="*")
+    same(get("cond"), b"1")
+
+
+@check()
+def conditional_reads():
+    etag = S3.put_object(Bucket=BUCKET, Key="etag", Body=b"1")["ETag"]
+    same(get("etag", IfMatch=etag), b"1")
+    fails({"304"}, S3.get_object, Bucket=BUCKET, Key="etag", IfNoneMatch=etag)
+
+
+def fetch(url, method="GET", body=None, headers=None):
+    context = ssl.create_default_context(cafile=CA) if url.startswith("https") else None
+    request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
+    with urllib.request.urlopen(request, context=context) as answer:
+        return answer.read()
+
+
+@check()
+def presigned_v4():
+    c = client(signature_version="s3v4", request_checksum_calculation="when_required")
+    body = data(100_000, 9)
+    fetch(c.generate_presigned_url("put_object", {"Bucket": BUCKET, "Key": "pre signed+"}), "PUT", body)
+    same(fetch(c.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": "pre signed+"})), body)
+
+
+@check(VEIL)
+def presigned_v2_is_refused():
+    c = client(signature_version="s3")
+    try:
+        fetch(c.generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": "etag"}))
+    except urllib.error.HTTPError as e:
+        text = e.read().decode()
+        assert e.code == 400 and "InvalidRequest" in text, (e.code, text)
+        return
+    raise AssertionError("SigV2 was accepted")
+
+
+@check()
+def presigned_post():
+    c = client(signature_version="s3v4")
+    post = c.generate_presigned_post(BUCKET, "dir/${filename}" if VEIL else "dir/up.bin", Conditions=[["content-length-range", 0, 1 << 20]])
+    body, boundary, form = data(70_000, 10), "xxBOUNDARYxx", b""
+    for k, v in post["fields"].items():
+        form += ('--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (boundary, k, v)).encode()
+    form += ('--%s\r\nContent-Disposition: form-data; name="file"; filename="up.bin"\r\n\r\n' % boundary).encode()
+    form += body + ("\r\n--%s--\r\n" % boundary).encode()
+    fetch(post["url"], "POST", form, {"Content-Type": "multipart/form-data; boundary=" + boundary})
+    same(get("dir/up.bin"), body)
+
+
+@check()
+def listing():
+    sizes = {o["Key"]: o["Size"] for page in S3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, PaginationConfig={"PageSize": 3})
+             for o in page.get("Contents", [])}
+    assert sizes["size/65537"] == 65537 and sizes["mp"] == 20 << 20, sizes
+    assert not [k for k in sizes if "s3veil" in k], sizes
+    v1 = S3.list_objects(Bucket=BUCKET, Prefix="size/", Delimiter="/")
+    assert len(v1["Contents"]) == 9, len(v1["Contents"])
+
+
+@check()
+def odd_keys():
+    for key in ("a b", "a+b", "a%b", "a&b=c", "ключ/鍵", "~t", "()*'!", "a?b#c", "a;b:c@d,e"):
+        body = key.encode()
+        S3.put_object(Bucket=BUCKET, Key="odd/" + key, Body=body)
+        same(get("odd/" + key), body, key)
+    got = {o["Key"] for o in S3.list_objects_v2(Bucket=BUCKET, Prefix="odd/")["Contents"]}
+    assert "odd/a+b" in got and "odd/ключ/鍵" in got, got
+
+
+@check()
+def versions():
+    S3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    ids = [S3.put_object(Bucket=BUCKET, Key="v", Body=data(n, n))["VersionId"] for n in (10, 70_000)]
+    same(get("v", VersionId=ids[0]), data(10, 10))
+    same(get("v", VersionId=ids[1]), data(70_000, 70_000))
+    listed = {v["VersionId"]: v["Size"] for v in S3.list_object_versions(Bucket=BUCKET, Prefix="v")["Versions"]}
+    assert listed[ids[0]] == 10 and listed[ids[1]] == 70_000, listed
+    S3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+
+
+@check()
+def tags():
+    S3.put_object(Bucket=BUCKET, Key="tag", Body=b"x", Tagging="a=1")
+    assert S3.get_object_tagging(Bucket=BUCKET, Key="tag")["TagSet"] == [{"Key": "a", "Value": "1"}]
+
+
+@check()
+def bulk_delete():
+    out = S3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "size/0"}, {"Key": "size/1"}]})
+    assert len(out["Deleted"]) == 2 and "Errors" not in out, out
+    fails({"404"}, S3.head_object, Bucket=BUCKET, Key="size/1")
+
+
+def main():
+    bad = 0
+    for f in CHECKS:
+        try:
+            f()
+            print("ok", f.__name__, flush=True)
+        except Exception as e:  # every check reports, whatever went wrong
+            bad += 1
+            where = traceback.extract_tb(e.__traceback__)[1]
+            print("FAIL %s: line %d: %s: %.600s" % (f.__name__, where.lineno, type(e).__name__, e), flush=True)
+    sys.exit(1 if bad else 0)
+
+
+main()
