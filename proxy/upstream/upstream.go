@@ -1,5 +1,9 @@
 // Package upstream talks to one S3 store: connections, signatures, payload modes, retries (DATAPATH.md 7). It knows
 // nothing of formats and nothing of the client's request.
+//
+// A request passes these stations: the region of its bucket is looked up, the payload mode chosen, a slot of the
+// connection limit taken, head and body written while the answer is already awaited, and the answer judged: refusals of
+// s3veil's own credentials, redirects and passing failures are dealt with here, everything else is the caller's.
 package upstream
 
 import (
@@ -32,35 +36,61 @@ type Credentials interface {
 // PayloadMode is upstream.payload of the configuration.
 type PayloadMode int
 
-// The payload modes of DATAPATH.md 7.1.
+// The payload modes of DATAPATH.md 7.1. They apply to objects and parts above 16 KiB; everything below carries one
+// SHA-256, and so does the body of every other operation.
 const (
+	// Auto asks the store once and becomes Trailer or Chunks.
 	Auto PayloadMode = iota
+	// Trailer is STREAMING-UNSIGNED-PAYLOAD-TRAILER with a CRC64NVME.
 	Trailer
+	// Chunks is STREAMING-AWS4-HMAC-SHA256-PAYLOAD.
 	Chunks
+	// Hash is one SHA-256 in advance. It needs a second pass: bodies that cannot replay go as Chunks.
 	Hash
+	// InsecureUnsigned is UNSIGNED-PAYLOAD: nothing tells the store that a body was cut off but its length.
 	InsecureUnsigned
 )
 
+// String returns the word of the configuration.
+func (m PayloadMode) String() string {
+	names := [...]string{"auto", "trailer", "chunks", "hash", "insecure_unsigned"}
+	if m < 0 || int(m) >= len(names) {
+		return "unknown"
+	}
+	return names[m]
+}
+
+// ChecksumAlgorithm is what Trailer sends. CreateMultipartUpload has to announce it (x-amz-checksum-algorithm) where
+// Client.Mode is Trailer, and CompleteMultipartUpload then has to repeat each part's value from ListParts.
+const ChecksumAlgorithm = "CRC64NVME"
+
+const checksumHeader = "x-amz-checksum-crc64nvme"
+
 // Options configure a Client; zero values mean the defaults of DESIGN.md 6.1 and 6.3.
 type Options struct {
-	Name                                     string // of the upstream, for metrics and logs
-	Endpoint                                 string // http(s)://host[:port]
-	Region                                   string // "auto" asks per bucket
-	PathStyle                                bool
-	Credentials                              Credentials
-	Payload                                  PayloadMode
-	TLS                                      *tls.Config
-	MaxConns                                 int
-	IdleTimeout                              time.Duration
+	Name      string // of the upstream, for metrics and logs
+	Endpoint  string // http(s)://host[:port]
+	Region    string // us-east-1 when empty; "auto" asks per bucket
+	PathStyle bool   // else the bucket goes before the host, except dotted names over TLS and when the host is an address
+	// Credentials may be nil: every request goes unsigned.
+	Credentials Credentials
+	Payload     PayloadMode
+	TLS         *tls.Config // for https; at least TLS 1.2 in any case
+	// MaxConns is the number of exchanges at once, 512 when zero and 2 at least.
+	MaxConns    int
+	IdleTimeout time.Duration // 10 s
+	// Dial (5 s), Handshake (10 s) and Answer (60 s, from the last byte of the request to the head of the answer) limit
+	// phases, PoolWait (10 s) the wait for a slot, Stall (60 s) the time without a byte moving in a body.
 	Dial, Handshake, Answer, PoolWait, Stall time.Duration
-	AcceptEncoding                           string
-	Proxy                                    string // http://host:port for upstream.proxy
+	AcceptEncoding                           string // identity when empty
+	Proxy                                    string // http://[user:password@]host:port for upstream.proxy
 	Logger                                   *slog.Logger
-	Observe                                  func(Event) // may be nil
+	Observe                                  func(Event) // may be nil; called from many goroutines, must not block
 	Now                                      func() time.Time
 }
 
-// Event is one exchange or state change, for metrics. Kind: "request", "retry", "clock", "conns".
+// Event is one exchange or state change, for metrics. Kind: "request" (Code and Seconds; Code is 0 where no answer
+// came), "retry" (Code of what is retried), "clock" (Offset of the store's clock from ours), "conns" (InUse, Idle).
 type Event struct {
 	Kind        string
 	Code        int
@@ -74,7 +104,8 @@ type Body interface {
 	// Len is the number of bytes that WriteTo will write.
 	Len() int64
 	// WriteTo writes the body in large writes. An error makes the client close the connection with the declared
-	// length unfulfilled, so that nothing becomes visible at the store, and is returned by Do as it is.
+	// length unfulfilled, so that nothing becomes visible at the store, and is returned by Do as it is. Writes of
+	// 16 KiB and more are not copied; w must not be used after WriteTo has returned.
 	WriteTo(w io.Writer) (int64, error)
 	// Replay reports whether WriteTo can run again from the start.
 	Replay() bool
@@ -83,6 +114,18 @@ type Body interface {
 // Bytes is a replayable body in memory.
 type Bytes []byte
 
+// Len returns the number of bytes.
+func (b Bytes) Len() int64 { return int64(len(b)) }
+
+// WriteTo writes all bytes at once.
+func (b Bytes) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(b)
+	return int64(n), err
+}
+
+// Replay returns true.
+func (b Bytes) Replay() bool { return true }
+
 // Request is one request to the store.
 type Request struct {
 	Op     string // S3 name, for logs
@@ -90,11 +133,14 @@ type Request struct {
 	Bucket string // the store's name; empty for ListBuckets
 	Key    string // decoded
 	Query  []Param
+	// Header must not hold what the client sets itself: framing, connection, signature and payload headers. A
+	// content-encoding is that of the object.
 	Header []Field
 	Body   Body // nil for none
 	// Unsigned sends the request without a signature (CORS preflight).
 	Unsigned bool
-	// Idempotent allows retries where Body is nil or replayable.
+	// Idempotent allows retries where Body is nil or replayable. A caller that sends If-None-Match leaves it false: the
+	// second try could answer 412 to what the first has done.
 	Idempotent bool
 	// Timeout for the answer; the default when zero. Copy and Complete have 30 minutes.
 	Timeout time.Duration
@@ -105,11 +151,21 @@ type Response struct {
 	Status        int
 	Header        []Field // names in lower case, as received otherwise
 	ContentLength int64   // -1 when the store did not declare one; 0 body for HEAD, but the header's value is kept here
-	Body          io.ReadCloser
+	// Body ends with io.EOF only where the answer's framing says so: a declared length not reached is an ErrUnavailable
+	// that wraps neither io.EOF nor io.ErrUnexpectedEOF, and stays. An answer of ContentLength -1 may be delimited by
+	// the end of the connection, which is no proof of completeness.
+	Body io.ReadCloser
 }
 
 // Get returns the first value of a header by lower-case name.
-func (r *Response) Get(name string) string { panic("stub") }
+func (r *Response) Get(name string) string {
+	for i := range r.Header {
+		if r.Header[i].Name == name {
+			return r.Header[i].Value
+		}
+	}
+	return ""
+}
 
 // The errors of a Client. ErrUnavailable covers dial, time-out and connection failures; ErrRefused is a store that does not
 // accept s3veil's own signature, token, clock or region; ErrBusy is a full pool.
@@ -119,21 +175,13 @@ var (
 	ErrBusy        = errors.New("upstream: no connection free")
 )
 
-// Client is safe for concurrent use.
-type Client struct{ _ int }
+// Refusal is the ErrRefused that names the store's reason.
+type Refusal struct {
+	Status int
+	Code   string // the store's error code
+}
 
-// New returns a client; it does not connect.
-func New(o Options) (*Client, error) { panic("stub") }
+func (e *Refusal) Error() string { return ErrRefused.Error() + ": " + e.Code }
 
-// Do sends a request. An answer of any status is a Response, not an error, except those behind ErrRefused. A store that
-// answers before it has read the body is heard at once (DATAPATH.md rule 10).
-func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) { panic("stub") }
-
-// Pair reserves two connections at once for a streamed copy, or none.
-func (c *Client) Pair(ctx context.Context) (release func(), err error) { panic("stub") }
-
-// Health asks the store for any answer below 500.
-func (c *Client) Health(ctx context.Context) error { panic("stub") }
-
-// Close drops idle connections.
-func (c *Client) Close() { panic("stub") }
+// Unwrap returns ErrRefused.
+func (e *Refusal) Unwrap() error { return ErrRefused }

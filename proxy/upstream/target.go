@@ -1,0 +1,152 @@
+package upstream
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+)
+
+// endpoint is one address of a service.
+type endpoint struct {
+	secure     bool
+	name, port string // name without brackets
+}
+
+func parseEndpoint(s string) (endpoint, error) {
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return endpoint{}, fmt.Errorf("upstream: endpoint %q is not http(s)://host[:port]", s)
+	}
+	if (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return endpoint{}, fmt.Errorf("upstream: endpoint of %q has more than a scheme, a host and a port", u.Host)
+	}
+	e := endpoint{secure: u.Scheme == "https", name: strings.ToLower(u.Hostname()), port: u.Port()}
+	if e.port == "" {
+		e.port = e.defaultPort()
+	}
+	return e, nil
+}
+
+func (e endpoint) defaultPort() string {
+	if e.secure {
+		return "443"
+	}
+	return "80"
+}
+
+// addr is what is dialled; it is resolved anew for each connection.
+func (e endpoint) addr() string { return net.JoinHostPort(e.name, e.port) }
+
+func (e endpoint) scheme() string {
+	if e.secure {
+		return "https"
+	}
+	return "http"
+}
+
+// host is the Host header with prefix before the name. A default port is left out, as clients do.
+func (e endpoint) host(prefix string) string {
+	name := e.name
+	if strings.Contains(name, ":") {
+		name = "[" + name + "]"
+	}
+	if e.port == e.defaultPort() {
+		return prefix + name
+	}
+	return prefix + name + ":" + e.port
+}
+
+// virtual reports whether bucket can stand before the host: not before an address, and under TLS not with a dot, which no
+// wildcard certificate covers.
+func (e endpoint) virtual(bucket string) bool {
+	return bucket != "" && net.ParseIP(e.name) == nil && (!e.secure || !strings.Contains(bucket, "."))
+}
+
+// locate returns the Host header and the raw path of a bucket and a key.
+func (e endpoint) locate(pathStyle bool, bucket, key string) (host, path string) {
+	switch {
+	case bucket == "":
+		return e.host(""), "/"
+	case !pathStyle && e.virtual(bucket):
+		return e.host(bucket + "."), "/" + escape(key, true)
+	case key == "":
+		return e.host(""), "/" + escape(bucket, false)
+	default:
+		return e.host(""), "/" + escape(bucket, false) + "/" + escape(key, true)
+	}
+}
+
+// escape is UriEncode of the SigV4 pages: all but unreserved characters, and slashes where slash is set, become %XX. The
+// path on the wire and the path that is signed are the same, since S3 does not encode twice.
+func escape(s string, slash bool) string {
+	plain := func(b byte) bool {
+		return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' ||
+			b == '-' || b == '_' || b == '.' || b == '~' || (slash && b == '/')
+	}
+	n := 0
+	for i := range len(s) {
+		if !plain(s[i]) {
+			n++
+		}
+	}
+	if n == 0 {
+		return s
+	}
+	const hex = "0123456789ABCDEF"
+	out := make([]byte, 0, len(s)+2*n)
+	for i := range len(s) {
+		if b := s[i]; plain(b) {
+			out = append(out, b)
+		} else {
+			out = append(out, '%', hex[b>>4], hex[b&15])
+		}
+	}
+	return string(out)
+}
+
+// encodeQuery writes parameters in their order.
+func encodeQuery(params []Param) string {
+	if len(params) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for i, p := range params {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(escape(p.Name, false))
+		if !p.Bare {
+			b.WriteByte('=')
+			b.WriteString(escape(p.Value, false))
+		}
+	}
+	return b.String()
+}
+
+// proxyAddr is upstream.proxy.
+type proxyAddr struct {
+	addr string
+	auth string // value of Proxy-Authorization, or empty
+}
+
+func parseProxy(s string) (*proxyAddr, error) {
+	if s == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" || u.Hostname() == "" {
+		return nil, errors.New("upstream: proxy is not http://host:port")
+	}
+	p := &proxyAddr{addr: u.Host}
+	if u.Port() == "" {
+		p.addr = net.JoinHostPort(u.Hostname(), "80")
+	}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		p.auth = "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))
+	}
+	return p, nil
+}
