@@ -17,13 +17,13 @@ func ParseCopySource(value string) (CopySource, error) {
 	var c CopySource
 	raw := value
 	if i := strings.LastIndex(raw, "?versionId="); i >= 0 {
-		id, ok := unescape(raw[i+len("?versionId="):], true)
+		id, ok := Unescape(raw[i+len("?versionId="):], true)
 		if !ok || id == "" {
 			return c, s3err.Argument("Invalid version id specified", "versionId", raw[i+len("?versionId="):])
 		}
 		c.VersionID, raw = id, raw[:i]
 	}
-	path, ok := unescape(raw, true)
+	path, ok := Unescape(raw, true)
 	if !ok {
 		return c, s3err.Argument("Invalid copy source encoding", "x-amz-copy-source", value)
 	}

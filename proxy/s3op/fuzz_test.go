@@ -29,11 +29,11 @@ func FuzzRoute(f *testing.F) {
 		if !q.VirtualHost {
 			_, raw, _ = strings.Cut(raw, "/")
 		}
-		decoded, ok := unescape(raw, false)
+		decoded, ok := Unescape(raw, false)
 		if !ok || decoded != q.Key {
 			t.Fatalf("path %q became key %q", path, q.Key)
 		}
-		if back, ok := unescape(EscapePath(q.Key), false); !ok || back != q.Key {
+		if back, ok := Unescape(EscapePath(q.Key), false); !ok || back != q.Key {
 			t.Fatalf("EscapePath(%q) = %q", q.Key, EscapePath(q.Key))
 		}
 		for _, p := range q.Forward() {

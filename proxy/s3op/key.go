@@ -75,9 +75,9 @@ func escape(s string, slash bool) string {
 	return string(b)
 }
 
-// unescape decodes percent-escapes once; plus says whether "+" is a space (queries and copy sources). It reports false for
+// Unescape decodes percent-escapes once; plus says whether "+" is a space (queries and copy sources). It reports false for
 // an escape that is not two hexadecimal digits.
-func unescape(s string, plus bool) (string, bool) {
+func Unescape(s string, plus bool) (string, bool) {
 	if strings.IndexByte(s, '%') < 0 && (!plus || strings.IndexByte(s, '+') < 0) {
 		return s, true
 	}
@@ -118,7 +118,7 @@ func hexDigit(c byte) (byte, bool) {
 
 // decodeKey decodes the raw part of a path that names a key.
 func decodeKey(raw string) (string, error) {
-	key, ok := unescape(raw, false)
+	key, ok := Unescape(raw, false)
 	if !ok {
 		return "", s3err.InvalidURI
 	}

@@ -59,7 +59,7 @@ func (r *Router) place(q *Request, host, rawPath string) (level, error) {
 			return service, nil
 		}
 		var ok bool
-		if q.Bucket, ok = unescape(rawBucket, false); !ok {
+		if q.Bucket, ok = Unescape(rawBucket, false); !ok {
 			return service, s3err.InvalidURI
 		}
 	}
@@ -86,8 +86,8 @@ func parseQuery(raw string) ([]Param, error) {
 			continue
 		}
 		name, value, has := strings.Cut(pair, "=")
-		n, ok1 := unescape(name, true)
-		v, ok2 := unescape(value, true)
+		n, ok1 := Unescape(name, true)
+		v, ok2 := Unescape(value, true)
 		if !ok1 || !ok2 {
 			return nil, s3err.InvalidURI
 		}
