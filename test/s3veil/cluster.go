@@ -45,6 +45,7 @@ type Replica struct {
 	config string
 	binary string
 	proc   *servers.Process
+	down   bool // ended by Kill or Stop
 }
 
 // Build compiles s3veil once per process, as releases are built (-tags nodevstore), and returns the program's path. With
@@ -175,7 +176,7 @@ func (r *Replica) Start() error {
 	if err != nil {
 		return err
 	}
-	r.proc = p
+	r.proc, r.down = p, false
 	if err := p.Await(30*time.Second, r.ready); err != nil {
 		p.Kill()
 		return err
@@ -198,16 +199,22 @@ func (r *Replica) ready() error {
 }
 
 // Kill ends the replica as a crash would (SIGKILL).
-func (r *Replica) Kill() { r.proc.Kill() }
+func (r *Replica) Kill() {
+	r.down = true
+	r.proc.Kill()
+}
 
 // Stop ends the replica as a deployment would (SIGTERM, then SIGKILL).
-func (r *Replica) Stop() { r.proc.Stop(10 * time.Second) }
+func (r *Replica) Stop() {
+	r.down = true
+	r.proc.Stop(10 * time.Second)
+}
 
 // PID is the replica's process id.
 func (r *Replica) PID() int { return r.proc.PID() }
 
-// Running reports whether the replica has not ended.
-func (r *Replica) Running() bool { return r.proc.Running() }
+// Crashed reports whether the replica has ended without Kill or Stop.
+func (r *Replica) Crashed() bool { return !r.down && !r.proc.Running() }
 
 // Stop ends every replica and removes the cluster's directory.
 func (c *Cluster) Stop() {

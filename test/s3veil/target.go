@@ -67,7 +67,7 @@ func MustStart(t testing.TB, o Options) *Cluster {
 	}
 	t.Cleanup(func() {
 		for _, r := range c.Replicas {
-			if !r.Running() {
+			if r.Crashed() {
 				t.Errorf("a replica has ended by itself; end of its log:\n%s", servers.Tail(r.Log, 4000))
 			}
 		}
