@@ -1,0 +1,178 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rooms says which packages of this module a room may import. Imports point down only: a room that is not named under may
+// is not reachable. The longest prefix that fits decides.
+var rooms = []struct {
+	room string
+	may  []string
+	not  []string // exceptions from may
+}{
+	{room: "s3veil/sigv4", may: []string{"s3veil/sigv4"}},
+	{room: "s3veil/crypto", may: []string{"s3veil/crypto"}, not: providers},
+	{room: "s3veil/crypto/kms", may: []string{"s3veil/crypto/kms"}},
+	{room: "s3veil/keycache", may: []string{"s3veil/crypto/kms"}, not: providers},
+	{room: "s3veil/proxy", may: []string{"s3veil/proxy", "s3veil/sigv4", "s3veil/keycache", "s3veil/crypto"}, not: providers},
+	{room: "s3veil/cmd", may: []string{"s3veil"}, not: []string{"s3veil/test"}},
+	{room: "s3veil/test", may: []string{"s3veil"}},
+}
+
+// providers are the leaves that cmd alone imports; kmstest is their common suite.
+var providers = []string{"s3veil/crypto/kms/local", "s3veil/crypto/kms/awskms", "s3veil/crypto/kms/transit",
+	"s3veil/crypto/kms/gcpkms", "s3veil/crypto/kms/azurekv", "s3veil/crypto/kms/pkcs11", "s3veil/crypto/kms/kmstest"}
+
+// homes says which rooms may import a library directly.
+var homes = []struct {
+	library string
+	rooms   []string
+}{
+	{"github.com/minio/sio", []string{"s3veil/crypto/stream"}},
+	{"github.com/valyala/fasthttp", []string{"s3veil/proxy", "s3veil/cmd"}},
+	{"github.com/hashicorp/golang-lru", []string{"s3veil/keycache", "s3veil/proxy"}},
+	{"github.com/prometheus/client_golang", []string{"s3veil/proxy", "s3veil/cmd"}},
+	{"github.com/aws", []string{"s3veil/cmd", "s3veil/crypto/kms/awskms"}},
+	{"github.com/versity/versitygw", []string{"s3veil/cmd/s3veil/internal/devstore"}},
+	{"gopkg.in/yaml.v3", []string{"s3veil/cmd"}},
+	{"go.yaml.in/yaml", []string{"s3veil/cmd"}},
+	{"github.com/spf13/cobra", []string{"s3veil/cmd"}},
+}
+
+// floor are packages that the lower rooms must not import: formats and signatures know no HTTP, no logging, no files.
+var floor = map[string][]string{
+	"s3veil/crypto/size":     {"net/http", "net", "log", "log/slog", "os", "encoding/xml"},
+	"s3veil/crypto/stream":   {"net/http", "net", "log", "log/slog", "os", "encoding/xml"},
+	"s3veil/crypto/envelope": {"net/http", "net", "log", "log/slog", "os", "encoding/xml"},
+	"s3veil/crypto/manifest": {"net/http", "net", "log", "log/slog", "os", "encoding/xml"},
+	"s3veil/sigv4":           {"net/http", "log", "log/slog", "os", "encoding/xml"},
+	"s3veil/keycache":        {"net/http", "os"},
+	"s3veil/proxy/s3op":      {"net/http", "net", "os", "log/slog"},
+	"s3veil/proxy/policy":    {"net/http", "os", "log/slog"},
+}
+
+// room returns the entry of rooms for a package.
+func roomOf(path string) int {
+	best := -1
+	for i, r := range rooms {
+		if under(path, r.room) && (best < 0 || len(r.room) > len(rooms[best].room)) {
+			best = i
+		}
+	}
+	return best
+}
+
+func anyUnder(path string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return under(path, p) })
+}
+
+func TestImportsPointDown(t *testing.T) {
+	for _, p := range list(t, "integration", "./...") {
+		if !ours(p.ImportPath) {
+			continue
+		}
+		i := roomOf(p.ImportPath)
+		if i < 0 {
+			t.Errorf("%s lies in no room", p.ImportPath)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if !ours(imp) {
+				continue
+			}
+			if !anyUnder(imp, rooms[i].may) || anyUnder(imp, rooms[i].not) && !under(imp, p.ImportPath) && !under(p.ImportPath, imp) {
+				t.Errorf("%s imports %s", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func TestProvidersAreLeaves(t *testing.T) {
+	for _, p := range list(t, "", "./crypto/...") {
+		if !under(p.ImportPath, "s3veil/crypto/kms") || p.ImportPath == "s3veil/crypto/kms" {
+			continue
+		}
+		for _, imp := range p.Imports {
+			if ours(imp) && imp != "s3veil/crypto/kms" && !under(imp, p.ImportPath) {
+				t.Errorf("%s imports %s", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func TestLibrariesHaveOneHome(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range list(t, "", "./...") {
+		if !ours(p.ImportPath) || under(p.ImportPath, "s3veil/test") {
+			continue
+		}
+		for _, imp := range p.Imports {
+			for _, h := range homes {
+				if under(imp, h.library) {
+					seen[h.library] = true
+					if !anyUnder(p.ImportPath, h.rooms) {
+						t.Errorf("%s imports %s, which is at home in %v", p.ImportPath, imp, h.rooms)
+					}
+				}
+			}
+		}
+	}
+	for _, required := range []string{"github.com/minio/sio", "github.com/valyala/fasthttp", "github.com/hashicorp/golang-lru",
+		"github.com/prometheus/client_golang"} {
+		if !seen[required] {
+			t.Errorf("%s is not used", required)
+		}
+	}
+}
+
+func TestLowerRoomsKnowNoHTTPNoLogsNoFiles(t *testing.T) {
+	for _, p := range list(t, "", "./...") {
+		for _, imp := range p.Imports {
+			if slices.Contains(floor[p.ImportPath], imp) {
+				t.Errorf("%s imports %s", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+// clouds are SDKs of cloud providers: proxy must work with a credential chain that is handed to it.
+var clouds = []string{"github.com/aws", "github.com/Azure", "cloud.google.com", "google.golang.org/api",
+	"github.com/hashicorp/vault-client-go", "github.com/versity"}
+
+func TestProxyLinksNoCloudSDK(t *testing.T) {
+	for _, p := range list(t, "", "./proxy/...") {
+		if anyUnder(p.ImportPath, clouds) {
+			t.Errorf("./proxy depends on %s", p.ImportPath)
+		}
+	}
+}
+
+func TestEmbeddedStoreStaysBehindItsTag(t *testing.T) {
+	found := false
+	for _, p := range list(t, "", "./cmd/s3veil") {
+		found = found || under(p.ImportPath, "github.com/versity/versitygw")
+	}
+	if !found {
+		t.Error("the plain build has no embedded store")
+	}
+	for _, p := range list(t, "nodevstore", "./cmd/s3veil") {
+		if under(p.ImportPath, "github.com/versity") || under(p.ImportPath, "github.com/gofiber") {
+			t.Errorf("built with nodevstore, s3veil links %s", p.ImportPath)
+		}
+	}
+}
+
+func TestProgramLinksNoTestLibrary(t *testing.T) {
+	for _, tags := range []string{"", "nodevstore"} {
+		for _, p := range list(t, tags, "./cmd/s3veil") {
+			test := p.ImportPath == "testing" || strings.HasPrefix(p.ImportPath, "testing/") || under(p.ImportPath, "github.com/stretchr") ||
+				under(p.ImportPath, "s3veil/test") || strings.HasSuffix(p.ImportPath, "/kmstest") || strings.HasSuffix(p.ImportPath, "/httptest")
+			if test {
+				t.Errorf("s3veil (tags %q) links %s", tags, p.ImportPath)
+			}
+		}
+	}
+}
