@@ -12,7 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/minio/minio-go/v7"
@@ -78,7 +78,8 @@ var uploads = []upload{
 		return err
 	}},
 	{"multipart", 11 << 20, func(u *uploader, key string, body []byte) error {
-		_, err := manager.NewUploader(u.c).Upload(u.ctx, u.input(key, body))
+		_, err := transfermanager.New(u.c).UploadObject(u.ctx, &transfermanager.UploadObjectInput{Bucket: &u.bucket, Key: &key,
+			Body: bytes.NewReader(body)})
 		return err
 	}},
 	{"aborted-multipart", 300_000, func(u *uploader, key string, body []byte) error {

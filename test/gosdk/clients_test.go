@@ -5,13 +5,14 @@ import (
 	"context"
 	"io"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
@@ -35,21 +36,26 @@ func targets(t *testing.T, run func(t *testing.T, target *s3veil.Target)) {
 func TestTransferManager(t *testing.T) {
 	targets(t, func(t *testing.T, target *s3veil.Target) {
 		c, ctx := target.Client(), context.Background()
-		bucket := servers.NewBucket(t, c)
+		bucket, transfers := servers.NewBucket(t, c), transfermanager.New(c)
 		for _, n := range []int{0, 100, 5<<20 - 1, 5 << 20, 5<<20 + 1, 20<<20 + 12345} {
 			body := suite.Data(n, uint64(n))
 			// A reader without length and without seeking: what a pipe looks like.
-			_, err := manager.NewUploader(c).Upload(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("k"),
+			_, err := transfers.UploadObject(ctx, &transfermanager.UploadObjectInput{Bucket: &bucket, Key: aws.String("k"),
 				Body: io.MultiReader(bytes.NewReader(body))})
 			if err != nil {
 				t.Fatalf("%d: %v", n, err)
 			}
-			out := manager.NewWriteAtBuffer(nil)
-			if _, err := manager.NewDownloader(c).Download(ctx, out, &s3.GetObjectInput{Bucket: &bucket, Key: aws.String("k")}); err != nil {
-				t.Fatalf("%d: %v", n, err)
+			out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+			if err != nil {
+				t.Fatal(err)
 			}
-			if !bytes.Equal(out.Bytes(), body) {
-				t.Errorf("%d: %d other bytes", n, len(out.Bytes()))
+			in := &transfermanager.DownloadObjectInput{Bucket: &bucket, Key: aws.String("k"), WriterAt: out}
+			if _, err := transfers.DownloadObject(ctx, in); err != nil {
+				t.Errorf("%d: %v", n, err)
+			}
+			out.Close()
+			if got, err := os.ReadFile(out.Name()); err != nil || !bytes.Equal(got, body) {
+				t.Errorf("%d: %d other bytes, %v", n, len(got), err)
 			}
 		}
 	})

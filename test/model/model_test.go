@@ -1,7 +1,6 @@
 package model
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"testing"
@@ -83,7 +82,7 @@ func canaryRules(t *testing.T, bodies [][]byte, roots ...string) {
 		}
 		t.Error(f)
 	}
-	t.Log(fmt.Sprintf("searched %d bytes for %d bodies", searched, len(bodies)))
+	t.Logf("searched %d bytes for %d bodies", searched, len(bodies))
 }
 
 func TestBareStoreBreaksTheCanaryRules(t *testing.T) {
