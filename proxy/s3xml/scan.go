@@ -52,12 +52,16 @@ type scanner struct {
 	depth int
 }
 
-// parse reads a whole document. b must not change while the result is in use.
+// parse reads a whole document. b must not change while the result is in use. White space in front is what stores send while
+// a long operation lasts.
 func parse(b []byte, lim limits) (*doc, error) {
 	if len(b) > lim.bytes || lim.strict && !utf8.Valid(b) {
 		return nil, ErrSyntax
 	}
 	s := &scanner{lim: lim}
+	if !lim.strict {
+		b = bytes.TrimLeft(b, " \t\r\n")
+	}
 	s.b = b
 	s.el = make([]element, 0, min(bytes.Count(b, []byte{'<'})/2+1, lim.elements))
 	s.prolog()
