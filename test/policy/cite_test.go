@@ -8,15 +8,30 @@ import (
 	"testing"
 )
 
-// citation is a document name with an optional list of sections: FORMAT.md 7.3, FORMAT.md section 8, DATAPATH.md 3 rule 1.
+// citation is a document name with an optional list of sections: FORMAT.md 7.3, FORMAT.md section 8.
 var citation = regexp.MustCompile(`([A-Za-z0-9_./-]*[A-Za-z0-9_-]+\.md)\b((?:[ \t]*,?[ \t]*(?:and |sections? |§)?(?:[0-9]+|[A-C])(?:\.[0-9]+)*\b)*)`)
 
 var (
-	heading = regexp.MustCompile(`(?m)^#+ (?:Appendix )?((?:[0-9]+|[A-C])(?:\.[0-9]+)*)\b`)
+	heading = regexp.MustCompile(`^#+ (?:Appendix )?((?:[0-9]+|[A-C])(?:\.[0-9]+)*)\b`)
+	item    = regexp.MustCompile(`^([0-9]+)\. `)
 	section = regexp.MustCompile(`(?:[0-9]+|[A-C])(?:\.[0-9]+)*`)
 )
 
-// documents maps the name that comments use to the document of this repository: FORMAT.md, any other in docs, README.md.
+// sectionsOf returns the numbers of a document's headings, and of the items of numbered lists as heading.item.
+func sectionsOf(text string) map[string]bool {
+	found, current := map[string]bool{}, ""
+	for line := range strings.Lines(text) {
+		if m := heading.FindStringSubmatch(line); m != nil {
+			current = m[1]
+			found[current] = true
+		} else if m := item.FindStringSubmatch(line); m != nil {
+			found[current+"."+m[1]] = true
+		}
+	}
+	return found
+}
+
+// document maps the name that comments use to the file in this repository.
 func document(top, name string) (string, bool) {
 	base := filepath.Base(name)
 	for _, p := range []string{filepath.Join("crypto", base), filepath.Join("docs", base), base, name} {
@@ -42,14 +57,11 @@ func TestCommentsCiteWhatExists(t *testing.T) {
 					continue
 				}
 				if sections[doc] == nil {
-					sections[doc] = map[string]bool{}
 					text, err := os.ReadFile(filepath.Join(top, doc))
 					if err != nil {
 						t.Fatal(err)
 					}
-					for _, h := range heading.FindAllStringSubmatch(string(text), -1) {
-						sections[doc][h[1]] = true
-					}
+					sections[doc] = sectionsOf(string(text))
 				}
 				for _, number := range section.FindAllString(m[2], -1) {
 					if !sections[doc][number] {
