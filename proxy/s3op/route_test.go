@@ -281,6 +281,8 @@ func TestOnlyMappedParametersGoUpstream(t *testing.T) {
 		{"GET", "/bkt?list-type=2&prefix=a+b&foo=1&x-id=L&X-Amz-Signature=s&prefix=evil",
 			[]Param{{"list-type", "2", true}, {"prefix", "a b", true}}},
 		{"PUT", "/bkt?list-type=2", nil},
+		{"GET", "/bkt?max-keys=100000", []Param{{"max-keys", "1000", true}}},
+		{"GET", "/bkt?max-keys=-1", []Param{{"max-keys", "-1", true}}},
 		{"GET", "/bkt/k?partNumber=3&response-expires=x&versionId=v", []Param{{"versionId", "v", true}}},
 		{"GET", "/bkt/k?acl=junk&versionId=v", []Param{{"acl", "", false}, {"versionId", "v", true}}},
 		{"PUT", "/bkt/k?partNumber=1&uploadId=u", nil},

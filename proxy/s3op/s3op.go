@@ -2,7 +2,10 @@
 // Nothing falls through: what it does not know is refused (DESIGN.md 2).
 package s3op
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Op is an operation by its S3 name, for example "PutObject". It is a metric label and the action of audit lines.
 type Op string
@@ -95,7 +98,7 @@ func (r *Request) Get(name string) (string, bool) {
 }
 
 // Forward returns the query that may go upstream: the sub-resource, then the first value of each name in Info.Query, in
-// that order. Everything else the client sent stays behind (THREATS.md row 20).
+// that order, page sizes clamped to S3's 1,000. Everything else the client sent stays behind (THREATS.md row 20).
 func (r *Request) Forward() []Param {
 	var out []Param
 	if r.Subresource != "" {
@@ -107,10 +110,23 @@ func (r *Request) Forward() []Param {
 	}
 	for _, name := range r.Info.Query {
 		if v, ok := r.Get(name); ok {
-			out = append(out, Param{Name: name, Value: v, HasValue: true})
+			out = append(out, Param{Name: name, Value: clampPage(name, v), HasValue: true})
 		}
 	}
 	return out
+}
+
+// maxPage is what S3 lets a page hold, whatever a client asks for; stores that allow more would make pages unbounded.
+const maxPage = 1000
+
+func clampPage(name, value string) string {
+	switch name {
+	case "max-keys", "max-parts", "max-uploads":
+		if n, err := strconv.Atoi(value); err == nil && n > maxPage {
+			return strconv.Itoa(maxPage)
+		}
+	}
+	return value
 }
 
 // authParams are query parameters of signatures and of SDKs' book-keeping. They never reach a store and select nothing.

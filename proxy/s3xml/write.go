@@ -118,12 +118,6 @@ func (c *copier) setInt(i int32, value int64) {
 	c.closeTag(i)
 }
 
-func (c *copier) setBool(i int32, value bool) {
-	c.openTag(i)
-	c.dst = strconv.AppendBool(c.dst, value)
-	c.closeTag(i)
-}
-
 func (c *copier) openTag(i int32) {
 	c.upTo(c.d.el[i].start)
 	c.dst = append(append(append(c.dst, '<'), c.rawName(i)...), '>')
