@@ -146,6 +146,7 @@ func (c *corpus) envelopes() {
 	c.badHeads()
 	c.badPairs()
 	c.badKeys()
+	c.twoKeys()
 }
 
 func (c *corpus) badHeads() {

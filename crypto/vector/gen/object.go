@@ -26,7 +26,6 @@ type object struct {
 	sealedMeta         string
 	parts              []part
 	mTLVs              string // attributes of the manifest
-	change             func(*stored)
 }
 
 // part is one stream: number 0 for a single PUT.
