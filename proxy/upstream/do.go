@@ -132,7 +132,7 @@ func (c *Client) message(ctx context.Context, t *course) (*message, error) {
 	host, path := t.at.end.locate(c.o.PathStyle, r.Bucket, r.Key)
 	query := encodeQuery(r.Query)
 	m := &message{
-		method: r.Method, host: host, target: path, header: c.headers(r, t.p),
+		method: r.Method, host: host, target: path, header: c.headers(r, t.p, t.at.end),
 		body: t.p.body, wire: t.p.wire, timeout: r.Timeout,
 	}
 	defaultTo(&m.timeout, c.o.Answer)

@@ -155,7 +155,7 @@ func token(s string) bool {
 }
 
 // headers returns the header list before it is signed, host and x-amz-content-sha256 apart.
-func (c *Client) headers(r *Request, p *payload) []Field {
+func (c *Client) headers(r *Request, p *payload, end endpoint) []Field {
 	list := make([]Field, 0, len(r.Header)+12)
 	encoding, accept := "", c.o.AcceptEncoding
 	for _, f := range r.Header {
@@ -177,8 +177,11 @@ func (c *Client) headers(r *Request, p *payload) []Field {
 		n := p.body.Len()
 		list = append(list, Field{Name: "content-length", Value: strconv.FormatInt(p.wire.length(n), 10)})
 		if p.wire != wirePlain {
-			// The store takes aws-chunked away again and keeps what the object itself has.
-			encoding = join("aws-chunked", encoding)
+			// AWS asks for aws-chunked and takes it away again. Others go by x-amz-content-sha256, and some
+			// (versitygw) would keep it in the object's own Content-Encoding.
+			if end.aws() {
+				encoding = join("aws-chunked", encoding)
+			}
 			list = append(list, Field{Name: "x-amz-decoded-content-length", Value: strconv.FormatInt(n, 10)})
 		}
 		if p.wire == wireTrailer {

@@ -220,15 +220,17 @@ func sameService(from endpoint, host, bucket string) (endpoint, bool) {
 	if to.name == from.name {
 		return to, true
 	}
-	isAWS := func(name string) bool { return awsHost.MatchString(name) || awsFIPS.MatchString(name) }
 	china := func(name string) bool { return strings.HasSuffix(name, ".cn") }
 	fips := func(name string) bool { return awsFIPS.MatchString(name) }
-	return to, isAWS(from.name) && isAWS(to.name) && china(from.name) == china(to.name) && fips(from.name) == fips(to.name)
+	return to, from.aws() && to.aws() && china(from.name) == china(to.name) && fips(from.name) == fips(to.name)
 }
+
+// aws reports whether e is an S3 endpoint of AWS.
+func (e endpoint) aws() bool { return awsHost.MatchString(e.name) || awsFIPS.MatchString(e.name) }
 
 // regional returns the endpoint of a region where from is one of AWS, else from itself.
 func regional(from endpoint, region string) endpoint {
-	if !awsHost.MatchString(from.name) && !awsFIPS.MatchString(from.name) {
+	if !from.aws() {
 		return from
 	}
 	to := from
@@ -237,7 +239,7 @@ func regional(from endpoint, region string) endpoint {
 	} else {
 		to.name = strings.Replace(from.name, "s3"+awsSuffix, "s3."+region+awsSuffix, 1)
 	}
-	if !awsHost.MatchString(to.name) && !awsFIPS.MatchString(to.name) {
+	if !to.aws() {
 		return from
 	}
 	return to

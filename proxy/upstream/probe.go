@@ -93,6 +93,8 @@ func (c *Client) probe(ctx context.Context, bucket string) (mode PayloadMode, er
 	for part, wrong := range []bool{false, true} {
 		status, err := c.probePart(ctx, bucket, key, id, part+1, wrong)
 		switch {
+		case errors.Is(err, ErrRefused):
+			return Chunks, nil // the credential was good a moment ago: the payload mode is not
 		case err != nil:
 			return Auto, err
 		case status >= 500 && status != http.StatusNotImplemented:
