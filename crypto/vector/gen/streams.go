@@ -140,7 +140,7 @@ func (c *corpus) brokenPackages() {
 	bad("other-dek", "sealed under another DEK", other.bytes())
 	// These fail at the end only: the package itself is good, and a ranged read that stops before the end accepts it.
 	end := func(name, comment string, plain int, raw []byte) {
-		c.add("stream", name, "stream", comment, raw, append(s.fields(plain), text("bad-packages", "end"))...)
+		c.add("stream", name, "stream", comment, raw, append(s.fields(plain), text("bad-packages", "none"))...)
 	}
 	end("trailing-byte", "one byte after the final package", 5, append(slices.Clone(good), 0))
 	end("second-stream", "a second valid stream appended", 5, append(slices.Clone(good), good...))
@@ -160,17 +160,17 @@ func (c *corpus) brokenSequences() {
 	}
 	bad("swapped", "packages 0 and 1 exchanged", long, "0 1", three[1], three[0], three[2])
 	bad("repeated", "package 0 in place of package 1", long, "1", three[0], three[0], three[2])
-	bad("first-dropped", "package 0 missing", s, "0", two[1])
+	bad("first-dropped", "package 0 missing", s, "0 1", two[1])
 	bad("last-dropped", "final package missing", s, "1", two[0])
-	bad("middle-dropped", "package 1 of 3 missing, sealed length kept", long, "1", three[0], three[2])
+	bad("middle-dropped", "package 1 of 3 missing, sealed length kept", long, "1 2", three[0], three[2])
 	early := s.seal(0, s.plain[:packageSize], true)
 	bad("final-early", "package 0 sealed as the final one", s, "0", early, two[1])
 	bad("final-bit-early", "final marker set in the header of package 0", s, "0", slices.Concat(two[0][:4], []byte{two[0][4] | 0x80}, two[0][5:]), two[1])
 	short := s.seal(0, s.plain[:100], false)
-	bad("short-in-the-middle", "a short package that is not the last", s, "0", short, s.seal(1, s.plain[100:140], true))
+	bad("short-in-the-middle", "a short package that is not the last", s, "0 1", short, s.seal(1, s.plain[100:140], true))
 	other := s
 	other.r = seq(0x20, 12)
-	bad("other-r-in-package-1", "package 1 of another upload of the same part", s, "1", two[0], other.packages()[1])
+	bad("other-r-in-package-1", "package 1 of another upload of the same part; alone it opens (residual 1 of 9.5)", s, "none", two[0], other.packages()[1])
 	// A package moved from 1 to 0 with R changed so that its nonce stays: only the key derivation notices.
 	moved := slices.Clone(three[1])
 	moved[12] ^= 1
