@@ -42,15 +42,15 @@ func (c *Client) prepare(ctx context.Context, r *Request) (*payload, error) {
 	if r.Body == nil {
 		return &payload{sha: shaEmpty}, nil
 	}
-	mode := Hash
-	if r.isObject() {
+	mode, small := Hash, r.Body.Len() <= smallHash
+	if r.isObject() && (!small || r.has("uploadId")) {
 		var err error
 		if mode, err = c.Mode(ctx, r.Bucket); err != nil {
 			return nil, err
 		}
 	}
-	if r.Body.Len() <= smallHash {
-		return hashed(r, mode == Trailer && r.has("uploadId"))
+	if small {
+		return hashed(r, mode == Trailer)
 	}
 	switch {
 	case mode == InsecureUnsigned:
