@@ -14,11 +14,21 @@ func FixRandom(t testing.TB, b []byte) {
 	t.Cleanup(func() { random = rand.Reader })
 }
 
-// DecodeWords and CanonicalFields are tested on their own.
-var (
-	DecodeWords     = decodeWords
-	CanonicalFields = canonicalFields
-)
+// DecodeWords is tested on its own.
+var DecodeWords = decodeWords
+
+// CanonicalFields returns the canonical fields by name; a name that comes twice, or out of order, panics.
+func CanonicalFields(fields []Field) map[string]string {
+	out, last := map[string]string{}, ""
+	for _, f := range canonicalFields(fields) {
+		if f.Name <= last {
+			panic("canonical fields out of order")
+		}
+		last = f.Name
+		out[f.Name] = f.Value
+	}
+	return out
+}
 
 // DecodeAttributes and EncodeAttributes are a box plaintext's parser and writer.
 func DecodeAttributes(kind Kind, h Header, plain []byte) (*Attributes, error) {

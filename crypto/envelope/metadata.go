@@ -1,10 +1,10 @@
 package envelope
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
-	"maps"
 	"slices"
 	"strings"
 
@@ -34,10 +34,14 @@ func MetadataMAC(dek *kms.Key32, fields []Field) [32]byte {
 	key := expand(dek[:], labelMeta)
 	defer clear(key)
 	canonical := canonicalFields(fields)
-	var in []byte
-	for _, name := range slices.Sorted(maps.Keys(canonical)) {
-		in = appendLP(in, name)
-		in = appendLP(in, canonical[name])
+	n := 0
+	for _, f := range canonical {
+		n += 8 + len(f.Name) + len(f.Value)
+	}
+	in := make([]byte, 0, n)
+	for _, f := range canonical {
+		in = appendLP(in, f.Name)
+		in = appendLP(in, f.Value)
 	}
 	h := hmac.New(sha256.New, key)
 	h.Write(in)
@@ -62,30 +66,46 @@ func SystemFields(fields []Field) []Field {
 	})
 }
 
-// canonicalFields reduces the covered fields to their canonical forms by canonical name.
-func canonicalFields(fields []Field) map[string]string {
-	joined := map[string]string{} // by header name: repeated headers are one
+// canonicalFields reduces the covered fields to their canonical forms, sorted by canonical name.
+func canonicalFields(fields []Field) []Field {
+	list := make([]Field, 0, len(fields))
 	for _, f := range fields {
-		name := strings.ToLower(f.Name)
-		if !covered(name) {
+		if f.Name = strings.ToLower(f.Name); covered(f.Name) {
+			list = append(list, f)
+		}
+	}
+	// Headers of one name are one field, values in the order given.
+	slices.SortStableFunc(list, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
+	list = joinEqual(list)
+	kept, renamed := list[:0], false
+	for _, f := range list {
+		value, ok := canonicalValue(f.Name, f.Value)
+		if !ok {
 			continue
 		}
-		if before, ok := joined[name]; ok {
-			f.Value = before + "," + f.Value
-		}
-		joined[name] = f.Value
+		name := strings.ReplaceAll(f.Name, "_", "-")
+		renamed = renamed || name != f.Name
+		kept = append(kept, Field{Name: name, Value: value})
 	}
-	values := map[string][]string{} // by canonical name: a-b and a_b are one
-	for name, value := range joined {
-		if value, ok := canonicalValue(name, value); ok {
-			name = strings.ReplaceAll(name, "_", "-")
-			values[name] = append(values[name], value)
-		}
+	if !renamed {
+		return kept
 	}
-	out := make(map[string]string, len(values))
-	for name, list := range values {
-		slices.Sort(list)
-		out[name] = strings.Join(list, ",")
+	// a-b and a_b have become one field, values sorted.
+	slices.SortFunc(kept, func(a, b Field) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
+	})
+	return joinEqual(kept)
+}
+
+// joinEqual joins the values of neighbours of one name with ",", in place.
+func joinEqual(list []Field) []Field {
+	out := list[:0]
+	for _, f := range list {
+		if n := len(out); n > 0 && out[n-1].Name == f.Name {
+			out[n-1].Value += "," + f.Value
+			continue
+		}
+		out = append(out, f)
 	}
 	return out
 }
