@@ -155,6 +155,8 @@ func (c *corpus) badTables() {
 	attr("cut-value", "manifest", "ends inside a value", "\x80\x00\x00\x00\x02x")
 	attr("beyond-the-end", "manifest", "a length beyond the manifest", "\x80\xff\xff\xff\xff")
 	attr("out-of-order", "manifest", "types descend", mtlv(0x81, "")+mtlv(0x80, ""))
+	attr("known-out-of-order", "manifest", "14 before 10", mtlv(0x14, be64(1))+mtlv(0x10, string(seq(0, 64))))
+	attr("known-doubled", "manifest", "14 twice", mtlv(0x14, be64(1))+mtlv(0x14, be64(1)))
 	attr("doubled", "manifest", "a type twice", mtlv(0x80, "")+mtlv(0x80, ""))
 	attr("part-md5-short", "manifest", "digests of three parts", mtlv(0x10, string(seq(0, 48))))
 	attr("part-md5-empty", "manifest", "no digests", mtlv(0x10, ""))

@@ -1,0 +1,74 @@
+//go:build integration
+
+// Package mutation switches the defences of the object format off, one at a time, and requires that the tests notice
+// (FORMAT.md 14.3). It needs nothing but Go; it is slow, because every case compiles.
+package mutation
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mutation is one defence switched off.
+type mutation struct {
+	name     string
+	file     string // below the root of the repository
+	old, new string // old occurs exactly once
+}
+
+// packages run for a file: those whose tests must notice.
+func packages(file string) []string {
+	return []string{"./" + filepath.ToSlash(filepath.Dir(file))}
+}
+
+func TestEveryDefenceIsTested(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mutations {
+		t.Run(filepath.Base(filepath.Dir(m.file))+"/"+m.name, func(t *testing.T) {
+			out, err := run(t, root, m)
+			switch {
+			case err == nil:
+				t.Errorf("no test of %v fails", packages(m.file))
+			case !strings.Contains(out, "--- FAIL") && !strings.Contains(out, "panic:"):
+				t.Errorf("the tests did not run:\n%s", out)
+			}
+		})
+	}
+}
+
+// run runs the tests with the mutated file laid over the checked-in one.
+func run(t *testing.T, root string, m mutation) (string, error) {
+	t.Helper()
+	path := filepath.Join(root, filepath.FromSlash(m.file))
+	source, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), m.old); n != 1 {
+		t.Fatalf("%s has %q %d times", m.file, m.old, n)
+	}
+	dir := t.TempDir()
+	mutated := filepath.Join(dir, "mutated.go")
+	if err := os.WriteFile(mutated, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: mutated}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", append([]string{"test", "-count=1", "-failfast", "-vet=off", "-overlay", file}, packages(m.file)...)...)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
