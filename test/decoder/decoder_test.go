@@ -6,6 +6,7 @@ package decoder
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -24,9 +25,10 @@ import (
 
 const vectorRoot = "../../crypto/testdata/vectors"
 
-// decode runs the decoder.
+// decode runs the decoder, with the Python of S3VEIL_TEST_PYTHON if that is set.
 func decode(args ...string) (string, error) {
-	out, err := exec.Command("python3", append([]string{"s3veil_decode.py"}, args...)...).CombinedOutput()
+	python := cmp.Or(os.Getenv("S3VEIL_TEST_PYTHON"), "python3")
+	out, err := exec.Command(python, append([]string{"s3veil_decode.py"}, args...)...).CombinedOutput()
 	return string(out), err
 }
 
@@ -118,6 +120,19 @@ func copyOf(t *testing.T, name string) (v *vector.Vector, dir, keys string) {
 	}
 	write("main.json", fmt.Appendf(nil, `[{"id":%q,"created":"2026-01-01T00:00:00Z","state":"active","key":%q}]`, id, base64.StdEncoding.EncodeToString(raw)))
 	return v, dir, keys
+}
+
+// keysOf reads the list of keys of a copied bucket.
+func keysOf(t *testing.T, dir string) (keys []string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "keys.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &keys); err != nil {
+		t.Fatal(err)
+	}
+	return keys
 }
 
 // answer is what aws s3api get-object prints for the headers of a vector.
