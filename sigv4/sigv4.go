@@ -2,6 +2,13 @@
 // payloads with their signatures and trailers. It knows no formats, no XML and no status codes: verification failures are
 // typed errors that name their S3 code. Source: the "Authenticating Requests (AWS Signature Version 4)" pages of the S3 API
 // reference.
+//
+// One [Verifier] serves every handler: a request is authenticated by its header, by its query, by the fields of a POST
+// form, or it is anonymous, and nothing is decided on the mere presence of a header. The reader of the body is built from
+// the [Verified] that results ([NewPayload]), so a payload mode cannot be taken from anywhere else.
+//
+// The reading of a request target is fixed here and must be that of the routing: a path is percent-decoded once and "+"
+// in it is a plus sign; in a query "+" is a space.
 package sigv4
 
 import (
@@ -11,23 +18,14 @@ import (
 // Field is one request header as received; Name is in lower case.
 type Field struct{ Name, Value string }
 
-// Request is the view of a request that signatures need. Everything is as it stood on the wire.
+// Request is the view of a request that signatures need. Everything is as it stood on the wire. Nothing of it is kept
+// after a call returns, so the strings may point into buffers that are reused.
 type Request struct {
 	Method string
-	Path   string // raw path, not decoded, not cleaned; at least "/"
-	Query  string // raw query without "?"
-	Host   string
+	Path   string  // raw path, not decoded, not cleaned; at least "/"
+	Query  string  // raw query without "?"
+	Host   string  // what routing goes by; it is signed in place of a host header
 	Header []Field // in order of arrival, repeated ones included, "host" and "content-length" too
-}
-
-// Secret is a secret access key; it cannot print itself.
-type Secret string
-
-// Credential is a key pair with an optional session token.
-type Credential struct {
-	AccessKey    string
-	Secret       Secret
-	SessionToken string
 }
 
 // PayloadMode is what x-amz-content-sha256 announces.
@@ -43,6 +41,10 @@ const (
 	PayloadUnsignedChunksTrailer // STREAMING-UNSIGNED-PAYLOAD-TRAILER
 )
 
+// Chunked reports whether the body is framed as aws-chunked. x-amz-content-sha256 alone decides; some clients leave
+// Content-Encoding out.
+func (m PayloadMode) Chunked() bool { return m >= PayloadSignedChunks }
+
 // Kind says how a request was authenticated.
 type Kind int
 
@@ -51,6 +53,7 @@ const (
 	Anonymous Kind = iota // neither header nor query credentials
 	Header
 	Presigned
+	Post // fields of a POST form
 )
 
 // Verified is the result of a successful verification.
@@ -61,47 +64,31 @@ type Verified struct {
 	Region    string    // of the scope
 	Payload   PayloadMode
 	Hash      [32]byte // for PayloadHash
-	chunk     chunkSigner
+	chunk     *chunkSigner
 }
 
-// Verifier checks signatures. Lookup, Region and Now must be set.
+// Verifier checks signatures. Lookup, Region and Now must be set. It is safe for concurrent use and must not be copied.
 type Verifier struct {
-	// Lookup returns the credential of an access key.
+	// Lookup returns the credential of an access key. The string is only valid during the call.
 	Lookup func(accessKey string) (Credential, bool)
 	// Region reports whether a scope's region is accepted; Expected is what AuthorizationHeaderMalformed names.
 	Region   func(region string) bool
 	Expected string
 	Now      func() time.Time
 	MaxSkew  time.Duration // 15 minutes when zero
+
+	keys keyring
 }
 
-// Error is a verification failure with the S3 error code that answers it.
-type Error struct {
-	Code   string // for example "SignatureDoesNotMatch"
-	Reason string // for the operator
-	Region string // expected region, for AuthorizationHeaderMalformed
+// Limits of S3.
+const (
+	defaultSkew = 15 * time.Minute
+	maxExpires  = 7 * 24 * 60 * 60 // seconds
+)
+
+func (v *Verifier) skew() time.Duration {
+	if v.MaxSkew == 0 {
+		return defaultSkew
+	}
+	return v.MaxSkew
 }
-
-func (e *Error) Error() string { return "sigv4: " + e.Code + ": " + e.Reason }
-
-type chunkSigner struct{ _ int }
-
-// Verify authenticates a request. A request without any credentials is Anonymous, not an error. Header and query
-// credentials together, SigV2, SigV4A and unknown algorithms are errors.
-func (v *Verifier) Verify(r *Request) (*Verified, error) { panic("stub") }
-
-// Signer signs requests to a store, with a cache of derived keys. It is safe for concurrent use.
-type Signer struct{ _ int }
-
-// Sign adds Authorization, X-Amz-Date and X-Amz-Security-Token to the request's headers and returns what chunk signatures
-// continue from. payload is the value of x-amz-content-sha256, which is added too. All headers of r are signed except
-// those that proxies may change.
-func (s *Signer) Sign(r *Request, cred Credential, region, service, payload string, now time.Time) (ChunkSeed, error) {
-	panic("stub")
-}
-
-// ChunkSeed starts a chain of chunk signatures for an outgoing body.
-type ChunkSeed struct{ _ int }
-
-// Next returns the hex signature of the next chunk.
-func (c *ChunkSeed) Next(chunk []byte) string { panic("stub") }

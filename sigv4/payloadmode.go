@@ -1,0 +1,44 @@
+package sigv4
+
+import (
+	"encoding/hex"
+	"strings"
+)
+
+// Values of x-amz-content-sha256.
+const (
+	unsignedPayload         = "UNSIGNED-PAYLOAD"
+	streamingSigned         = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+	streamingSignedTrailer  = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+	streamingUnsigned       = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+	streamingECDSAPrefix    = "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"
+	streamingSignedEvents   = "STREAMING-AWS4-HMAC-SHA256-EVENTS"
+	reasonBadPayloadMode    = "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING- mode or a SHA-256 in hex"
+	reasonStreamingNoHeader = "streaming payloads need an Authorization header"
+)
+
+// setPayload parses x-amz-content-sha256.
+func (v *Verified) setPayload(value string) *Error {
+	switch value {
+	case unsignedPayload:
+		v.Payload = PayloadUnsigned
+	case streamingSigned:
+		v.Payload = PayloadSignedChunks
+	case streamingSignedTrailer:
+		v.Payload = PayloadSignedChunksTrailer
+	case streamingUnsigned:
+		v.Payload = PayloadUnsignedChunksTrailer
+	default:
+		if strings.HasPrefix(value, streamingECDSAPrefix) || value == streamingSignedEvents {
+			return fail(codeNotImplemented, "payload mode %s is not implemented", value)
+		}
+		if len(value) != hex.EncodedLen(len(v.Hash)) {
+			return fail(codeInvalidArgument, reasonBadPayloadMode)
+		}
+		if _, err := hex.Decode(v.Hash[:], []byte(value)); err != nil {
+			return fail(codeInvalidArgument, reasonBadPayloadMode)
+		}
+		v.Payload = PayloadHash
+	}
+	return nil
+}

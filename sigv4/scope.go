@@ -1,0 +1,88 @@
+package sigv4
+
+import (
+	"strings"
+	"time"
+)
+
+// claim is what a request says about its signature, from header, query or form.
+type claim struct {
+	kind      Kind
+	accessKey string
+	date      string // of the scope, YYYYMMDD
+	region    string
+	service   string
+	end       string // aws4_request
+	stamp     string // YYYYMMDDTHHMMSSZ
+	at        time.Time
+	names     string // signed headers as sent
+	signature string
+	token     string
+	payload   string // last line of the canonical request
+}
+
+// malformed is the code for a claim whose parts are wrong.
+func (c *claim) malformed() string {
+	switch c.kind {
+	case Presigned:
+		return codeQueryMalformed
+	case Post:
+		return codeMalformedPost
+	}
+	return codeHeaderMalformed
+}
+
+// setCredential splits "access-key/date/region/service/aws4_request". Access keys may hold slashes.
+func (c *claim) setCredential(credential string) *Error {
+	rest := credential
+	for _, field := range []*string{&c.end, &c.service, &c.region, &c.date} {
+		i := strings.LastIndexByte(rest, '/')
+		if i < 0 {
+			return fail(c.malformed(), "the credential must have the form <access key>/YYYYMMDD/<region>/<service>/aws4_request")
+		}
+		rest, *field = rest[:i], rest[i+1:]
+	}
+	if rest == "" || c.region == "" {
+		return fail(c.malformed(), "the credential has empty parts")
+	}
+	c.accessKey = rest
+	return nil
+}
+
+// setStamp parses the basic ISO 8601 form of x-amz-date.
+func (c *claim) setStamp(stamp string) bool {
+	at, err := time.Parse(stampLayout, stamp)
+	if err != nil || len(stamp) != len(stampLayout) {
+		return false
+	}
+	c.stamp, c.at = stamp, at
+	return true
+}
+
+// setDate parses a Date header, which stands in for a missing x-amz-date.
+func (c *claim) setDate(date string) bool {
+	if c.setStamp(date) {
+		return true
+	}
+	for _, layout := range []string{"Mon, 02 Jan 2006 15:04:05 GMT", time.RFC1123Z} {
+		if at, err := time.Parse(layout, date); err == nil {
+			c.at = at.UTC()
+			c.stamp = c.at.Format(stampLayout)
+			return true
+		}
+	}
+	return false
+}
+
+// checkScope holds the scope against the date and the service.
+func (c *claim) checkScope() *Error {
+	switch {
+	case c.end != terminator:
+		return fail(c.malformed(), "the credential scope does not end in aws4_request")
+	case c.service != service:
+		return fail(c.malformed(), "the credential is scoped to service %q, not s3", c.service)
+	case len(c.date) != len(dateLayout) || c.date != c.stamp[:len(dateLayout)]:
+		return fail(c.malformed(), "the credential's date %q is not that of the request, %q", c.date, c.stamp)
+	}
+	return nil
+}
