@@ -1,8 +1,9 @@
+//go:build linux || darwin || freebsd
+
 package upstream
 
 import (
 	"bytes"
-	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -17,12 +18,6 @@ import (
 )
 
 func TestMain(m *testing.M) { servers.Main(m) }
-
-// static is a credential that never changes.
-type static sigv4.Credential
-
-func (s static) Retrieve(context.Context) (sigv4.Credential, error) { return sigv4.Credential(s), nil }
-func (s static) Expired()                                           {}
 
 // versity returns a client of a real store, and a bucket there.
 func versity(t *testing.T, set ...func(*Options)) (*Client, string) {
