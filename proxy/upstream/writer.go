@@ -29,8 +29,8 @@ const (
 const chunkSize = 64 << 10
 
 const (
-	chunkSignature = ";chunk-signature=" // and 64 hex digits
-	sumLength      = 12                  // base64 of 8 bytes
+	chunkSignature = ";chunk-signature="
+	sumLength      = 12 // base64 of 8 bytes
 )
 
 // length is the Content-Length of a body of n bytes: framing is part of it, and exactly known.
@@ -43,12 +43,7 @@ func (w wire) length(n int64) int64 {
 		}
 		return hexLength(n) + 2 + n + 2 + end
 	case wireChunks:
-		frame := func(n int64) int64 { return hexLength(n) + int64(len(chunkSignature)) + 64 + 2 + n + 2 }
-		total := n / chunkSize * frame(chunkSize)
-		if rest := n % chunkSize; rest > 0 {
-			total += frame(rest)
-		}
-		return total + frame(0)
+		return sigv4.SignedLen(n, chunkSize)
 	default:
 		return n
 	}

@@ -11,8 +11,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/minio/crc64nvme"
+
+	"s3veil/sigv4"
 )
 
 // recorder keeps the size of every write.
@@ -36,6 +39,15 @@ func (r *recorder) Read([]byte) (int, error) { return 0, io.EOF }
 func frame(b Body, w wire) (*recorder, *bodyWriter, error) {
 	r := &recorder{}
 	bw := &bodyWriter{bw: bufio.NewWriterSize(r, bufferSize), nc: r, wire: w}
+	if w == wireChunks {
+		var signer sigv4.Signer
+		var err error
+		bw.seed, err = signer.Sign(&sigv4.Request{Method: "PUT", Path: "/b/k", Host: "h"}, sigv4.Credential{AccessKey: "AK", Secret: "s"},
+			"us-east-1", "s3", shaChunks, time.Now())
+		if err != nil {
+			return r, bw, err
+		}
+	}
 	err := bw.send(b)
 	return r, bw, err
 }
