@@ -1,10 +1,18 @@
 // Package keycache stands in front of the KMS: it hands out intermediate keys for writing and reading, bounded by age,
 // uses and entries, with one KMS call at a time per key (FORMAT.md 4.4). It reports numbers and knows no metrics library.
+//
+// A key is overwritten in memory once it is neither cached nor used by a caller any more.
 package keycache
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"s3veil/crypto/kms"
 )
@@ -19,18 +27,18 @@ type KEK struct {
 // Options configure a Cache. Zero values mean the defaults given.
 type Options struct {
 	KEKs        []KEK
-	MaxAge      time.Duration // 15 minutes, with jitter
-	MaxUses     int64         // envelopes per write key: 1 << 20
+	MaxAge      time.Duration // 15 minutes, which is also the most; write keys are replaced up to a fifth earlier
+	MaxUses     int64         // envelopes per write key: 1 << 20, which is also the most
 	ReadEntries int           // 10,000
 	WriteKeys   int           // write keys of contexts with client pairs: 1,000
 	Outage      Outage        // what expired entries are good for while the KMS is away
-	PerObject   bool          // dek.cache: off — a fresh IKEK per envelope, no reuse
-	MissRate    float64       // unwraps of unseen blobs per second and (client, realm): 100; burst the same
+	PerObject   bool          // dek.cache: off — a fresh IKEK per envelope, no reuse; then every read counts as a miss
+	MissRate    float64       // unwraps of unseen blobs per second and (client, realm): 100; burst the same; four times that per client
 	CallTimeout time.Duration // 5 s per try
 	Tries       int           // 3
 	TryWindow   time.Duration // 10 s over all tries
 	Now         func() time.Time
-	Observe     func(Event) // may be nil
+	Observe     func(Event) // may be nil; called by many goroutines, not to be blocked
 }
 
 // Outage is the policy while a KMS cannot be reached (kms.outage).
@@ -39,20 +47,23 @@ type Outage struct {
 	WriteCached bool          // go on with an expired write key for Read's time
 }
 
-// Event is one observation, for metrics. Kind is "hit", "miss", "expired", "evicted", "kms".
+// Event is one observation, for metrics. Every ForWriting and ForReading gives exactly one "hit" (answered from the
+// cache, refusals included), "miss" (the KMS was needed, or the rate limit refused) or "expired" (the outage policy
+// served an expired key). "evicted" is an entry that made room for another; "kms" is one call, successful or not.
 type Event struct {
 	Kind    string
-	Cache   string // "read" or "write"
+	Cache   string // "read" or "write"; empty for "kms"
 	KID     string
-	Op      string // "generate", "unwrap", "rewrap", "health"
+	Op      string // of "kms": "generate", "unwrap", "health"
 	Err     error
-	Seconds float64
+	Seconds float64 // of "kms"
 }
 
 // Fingerprint is the first 8 bytes of the read-cache key, for audit lines.
 type Fingerprint [8]byte
 
-// Key is a usable intermediate key. Bound is IKEK' (kms.Bind); Release must be called once when the caller is done with it.
+// Key is a usable intermediate key. Bound is IKEK' (kms.Bind); Release must be called exactly once when the caller is done
+// with it, and Bound not be used afterwards. Wrapped and Bound are shared: callers do not change them.
 type Key struct {
 	KID     string
 	Wrapped []byte
@@ -62,31 +73,313 @@ type Key struct {
 }
 
 // ErrMissLimit reports that a client's unwraps of unseen blobs exceed the rate limit (503 SlowDown).
-var ErrMissLimit error
+var ErrMissLimit = errors.New("keycache: too many keys asked of the KMS")
+
+// The bounds that are no options (FORMAT.md 3.3, 4.4).
+const (
+	maxAge        = 15 * time.Minute
+	maxUses       = 1 << 20
+	maxOutage     = 24 * time.Hour
+	maxWrapped    = 1024
+	refusalAge    = 5 * time.Second
+	refusals      = 10_000
+	plainKeys     = 10_000 // write keys without client pairs: a client's bucket names are realms, so it can vary them
+	cacheRead     = "read"
+	cacheWrite    = "write"
+	kindHit       = "hit"
+	kindMiss      = "miss"
+	kindExpired   = "expired"
+	kindEvicted   = "evicted"
+	kindKMS       = "kms"
+	sweepInterval = time.Minute
+)
 
 // Cache hands out intermediate keys. It is safe for concurrent use.
-type Cache struct{ _ int }
+type Cache struct {
+	opts   Options
+	now    func() time.Time
+	misses *missLimits
+	ctx    context.Context // of calls that outlive their callers; ends with Close
+	stop   context.CancelFunc
 
-// New returns a cache over opts.KEKs.
-func New(opts Options) (*Cache, error) { panic("stub") }
+	mu      sync.Mutex // guards what follows, and the mutable fields of entries and flights
+	keks    map[string]*kek
+	reads   *simplelru.LRU[id, *entry]
+	plain   *simplelru.LRU[writeName, *entry] // write keys without client pairs
+	paired  *simplelru.LRU[writeName, *entry] // and with
+	refused *simplelru.LRU[id, refusal]
+	flights map[flightName]*flight
+	sweepAt time.Time
+	closed  bool
+}
+
+// kek is a configured key with what is known of its KMS.
+type kek struct {
+	KEK
+	breaker   breaker
+	healthyAt time.Time // of the last canary that came back; guarded by Cache.mu
+}
+
+// writeName names a write key. pairs is canonical, and empty without client pairs.
+type writeName struct{ kid, realm, pairs string }
+
+// refusal is a definite answer of the KMS that is repeated for a while.
+type refusal struct {
+	err   error
+	until time.Time
+}
+
+// New returns a cache over opts.KEKs. It calls no KMS.
+func New(opts Options) (*Cache, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cache{opts: opts, now: opts.Now, flights: map[flightName]*flight{}}
+	c.misses = newMissLimits(opts.MissRate)
+	c.reads = newLRU(opts.ReadEntries, func(_ id, e *entry) { e.drop() })
+	c.plain = newLRU(plainKeys, func(_ writeName, e *entry) { e.drop() })
+	c.paired = newLRU(opts.WriteKeys, func(_ writeName, e *entry) { e.drop() })
+	c.refused = newLRU[id, refusal](refusals, nil)
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	if err := c.Update(opts.KEKs); err != nil {
+		c.stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// newLRU panics for a size below 1, which withDefaults excludes.
+func newLRU[K comparable, V any](size int, evict func(K, V)) *simplelru.LRU[K, V] {
+	l, err := simplelru.NewLRU(size, evict)
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
+func (o Options) withDefaults() (Options, error) {
+	bound(&o.MaxAge, maxAge)
+	bound(&o.MaxUses, maxUses)
+	bound(&o.ReadEntries, 10_000)
+	bound(&o.WriteKeys, 1_000)
+	bound(&o.MissRate, 100)
+	bound(&o.CallTimeout, 5*time.Second)
+	bound(&o.Tries, 3)
+	bound(&o.TryWindow, 10*time.Second)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Observe == nil {
+		o.Observe = func(Event) {}
+	}
+	var wrong []error
+	refuse := func(bad bool, what string) {
+		if bad {
+			wrong = append(wrong, errors.New("keycache: "+what))
+		}
+	}
+	refuse(o.MaxAge < 0 || o.MaxAge > maxAge, "MaxAge must be at most 15 minutes")
+	refuse(o.MaxUses < 0 || o.MaxUses > maxUses, "MaxUses must be at most 1,048,576")
+	refuse(o.ReadEntries < 0 || o.WriteKeys < 0, "numbers of entries must not be negative")
+	refuse(o.MissRate < 0, "MissRate must not be negative")
+	refuse(o.CallTimeout < 0 || o.TryWindow < 0 || o.Tries < 0, "times and tries of calls must not be negative")
+	refuse(o.Outage.Read < 0 || o.Outage.Read > maxOutage, "Outage.Read must be at most 24 hours")
+	return o, errors.Join(wrong...)
+}
+
+// bound replaces the zero value by a default.
+func bound[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
 
 // ForWriting returns the write key of (kid, realm, pairs) and counts one use. client limits misses of contexts with pairs.
+//
+// Errors: kms.ErrKeyNotFound for an unknown kid, the definite refusals of the KMS, ErrMissLimit, the end of ctx, and
+// kms.ErrUnavailable or kms.ErrThrottled for a KMS that is away. A caller that leaves does not disturb the others that
+// wait for the same key.
 func (c *Cache) ForWriting(ctx context.Context, client, kid, realm string, pairs kms.Context) (Key, error) {
-	panic("stub")
+	name := writeName{kid: kid, realm: realm}
+	if len(pairs) > 0 {
+		name.pairs = string(pairs.Canonical())
+	}
+	if c.opts.PerObject {
+		return c.generateOnce(ctx, name, pairs)
+	}
+	for {
+		key, f, err := c.findWriteKey(client, name, pairs)
+		if f == nil {
+			return key, err
+		}
+		key, again, err := c.await(ctx, f)
+		if !again {
+			return key, err
+		}
+	}
 }
 
-// ForReading unwraps, or finds, the IKEK of an envelope. Unknown kids are kms.ErrKeyNotFound.
+// findWriteKey returns a cached key or refusal, or else the flight that fetches the key, which the caller has joined.
+func (c *Cache) findWriteKey(client string, name writeName, pairs kms.Context) (Key, *flight, error) {
+	now := c.now()
+	c.mu.Lock()
+	k, err := c.kek(name.kid)
+	if err != nil {
+		c.mu.Unlock()
+		return Key{}, nil, err
+	}
+	lru := c.writes(name)
+	e, found := lru.Get(name)
+	if found && now.Before(e.writeUntil) && e.uses < c.opts.MaxUses {
+		e.uses++
+		key := e.key()
+		if !now.Before(e.refreshAt) {
+			c.refresh(now, k, name, pairs, e)
+		}
+		c.mu.Unlock()
+		c.opts.Observe(Event{Kind: kindHit, Cache: cacheWrite, KID: k.KID})
+		return key, nil, nil
+	}
+	f, err := c.joinWrite(now, k, client, name, pairs, found)
+	c.mu.Unlock()
+	if err != nil {
+		c.report(cacheWrite, k.KID, err)
+	}
+	return Key{}, f, err
+}
+
+// joinWrite joins or starts the flight for a write key; the caller holds mu. known says that there was such a key, so that
+// this is no new context.
+func (c *Cache) joinWrite(now time.Time, k *kek, client string, name writeName, pairs kms.Context, known bool) (*flight, error) {
+	at := flightName{write: true, id: idOf(name.kid, nil, name.realm, pairs)}
+	f := c.flights[at]
+	if f == nil {
+		if err := c.refusal(at.id, now); err != nil {
+			return nil, err
+		}
+		// A plain write key is one per realm, but realms are as many as a client can name buckets.
+		perRealm := name.pairs != ""
+		if !known && !c.misses.allow(now, client, name.realm, perRealm) {
+			return nil, ErrMissLimit
+		}
+		f = c.startWrite(k, at, name, pairs)
+	}
+	f.waiters++
+	return f, nil
+}
+
+// refresh starts to replace a write key that will expire soon, so that nobody has to wait for it. Nobody does.
+func (c *Cache) refresh(now time.Time, k *kek, name writeName, pairs kms.Context, e *entry) {
+	e.refreshAt = now.Add(c.opts.MaxAge / 60) // the next attempt, should this one fail
+	at := flightName{write: true, id: idOf(name.kid, nil, name.realm, pairs)}
+	if c.flights[at] == nil && c.refusal(at.id, now) == nil {
+		c.startWrite(k, at, name, pairs)
+	}
+}
+
+func (c *Cache) startWrite(k *kek, at flightName, name writeName, pairs kms.Context) *flight {
+	name = writeName{k.KID, strings.Clone(name.realm), name.pairs} // kept beyond the request
+	ec := kms.RealmContext(name.realm, pairs)
+	return c.start(k, at, name, func() (*entry, error) { return c.generate(c.ctx, k, ec) })
+}
+
+// ForReading unwraps, or finds, the IKEK of an envelope. Unknown kids are kms.ErrKeyNotFound. The other errors are those
+// of ForWriting, and kms.ErrBadCiphertext.
 func (c *Cache) ForReading(ctx context.Context, client, kid string, wrapped []byte, realm string, pairs kms.Context) (Key, error) {
-	panic("stub")
+	at := flightName{id: idOf(kid, wrapped, realm, pairs)}
+	now := c.now()
+	c.mu.Lock()
+	k, err := c.kek(kid)
+	if err != nil {
+		c.mu.Unlock()
+		return Key{}, err
+	}
+	e, found := c.reads.Get(at.id)
+	if found && now.Before(e.readUntil) {
+		key := e.key()
+		c.mu.Unlock()
+		c.opts.Observe(Event{Kind: kindHit, Cache: cacheRead, KID: k.KID})
+		return key, nil
+	}
+	if c.opts.PerObject {
+		err = c.admit(now, at.id, client, realm, found)
+		c.mu.Unlock()
+		if err != nil {
+			c.report(cacheRead, k.KID, err)
+			return Key{}, err
+		}
+		return c.unwrapOnce(ctx, k, at.id, wrapped, kms.RealmContext(realm, pairs))
+	}
+	f := c.flights[at]
+	if f == nil {
+		if err = c.admit(now, at.id, client, realm, found); err == nil {
+			f = c.startRead(k, at, wrapped, realm, pairs)
+		}
+	}
+	if err != nil {
+		c.mu.Unlock()
+		c.report(cacheRead, k.KID, err)
+		return Key{}, err
+	}
+	f.waiters++
+	c.mu.Unlock()
+	key, _, err := c.await(ctx, f)
+	return key, err
 }
 
-// Newest resolves a configured id such as "main" to the kid that wraps now ("main.2"), and Family to all kids it stands for
-// (DESIGN.md 6.1, local key files); for other providers both are the id itself.
-// Health reports whether kid is usable, from the KMS or from cached entries that still serve.
-func (c *Cache) Health(ctx context.Context, kid string) error { panic("stub") }
+// admit says whether a read may ask the KMS; the caller holds mu. known says that the blob is an expired entry, hence not
+// unseen.
+func (c *Cache) admit(now time.Time, at id, client, realm string, known bool) error {
+	if err := c.refusal(at, now); err != nil {
+		return err
+	}
+	if !known && !c.misses.allow(now, client, realm, true) {
+		return ErrMissLimit
+	}
+	return nil
+}
 
-// Stats returns entry counts by cache ("read", "write").
-func (c *Cache) Stats() map[string]int { panic("stub") }
+func (c *Cache) startRead(k *kek, at flightName, wrapped []byte, realm string, pairs kms.Context) *flight {
+	wrapped = append([]byte(nil), wrapped...) // kept beyond the request
+	ec := kms.RealmContext(strings.Clone(realm), pairs)
+	return c.start(k, at, writeName{}, func() (*entry, error) { return c.unwrap(c.ctx, k, at.id, wrapped, ec) })
+}
 
-// Close overwrites every cached key. The cache must not be used afterwards.
-func (c *Cache) Close() { panic("stub") }
+// kek finds a configured key; the caller holds mu.
+func (c *Cache) kek(kid string) (*kek, error) {
+	if c.closed {
+		return nil, errClosed
+	}
+	k, ok := c.keks[kid]
+	if !ok {
+		return nil, fmt.Errorf("%w: no key %q is configured", kms.ErrKeyNotFound, kid)
+	}
+	return k, nil
+}
+
+// refusal returns the definite answer that the KMS gave a moment ago, if any; the caller holds mu.
+func (c *Cache) refusal(at id, now time.Time) error {
+	if r, ok := c.refused.Get(at); ok && now.Before(r.until) {
+		return r.err
+	}
+	return nil
+}
+
+// writes returns the table of a write key.
+func (c *Cache) writes(name writeName) *simplelru.LRU[writeName, *entry] {
+	if name.pairs == "" {
+		return c.plain
+	}
+	return c.paired
+}
+
+// report observes a call that ended with an error before any flight: a refusal from the cache, or the rate limit.
+func (c *Cache) report(cache, kid string, err error) {
+	kind := kindHit
+	if errors.Is(err, ErrMissLimit) {
+		kind = kindMiss
+	}
+	c.opts.Observe(Event{Kind: kind, Cache: cache, KID: kid, Err: err})
+}

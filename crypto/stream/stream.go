@@ -1,11 +1,27 @@
 // Package stream seals and opens DARE 2.0 streams whose key is derived from the random value in their own headers
 // (FORMAT.md 7). It is the only importer of minio/sio. A batched framing of its own carries large streams; sio carries
 // small ones and tools, and is its oracle in tests.
+//
+// A stream of p plaintext bytes is ⌈p / 65,536⌉ packages, each
+//
+//	header(16) ‖ ciphertext(m) ‖ tag(16)       m = 65,536, in the last package 1 ≤ m ≤ 65,536
+//	header = 0x20 ‖ cipher byte ‖ LE16(m − 1) ‖ R(12), top bit of R set in the last package only
+//
+// and no bytes at all for p = 0. The key is HKDF(DEK, salt = R, part), so a package opens only in its own stream, at its
+// own position, and under its own part number (FORMAT.md C.2).
 package stream
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
-	"io"
+	"fmt"
+
+	"golang.org/x/crypto/chacha20poly1305"
 
 	"s3veil/crypto/kms"
 	"s3veil/crypto/size"
@@ -24,51 +40,81 @@ const (
 // end, trailing data. Concrete errors wrap it.
 var ErrStream = errors.New("stream: invalid ciphertext")
 
+// ErrSetup is the class of parameters that no stream can have: an unknown or forbidden suite, a part number or length out
+// of range, a data key of zeros (one that was already overwritten).
+var ErrSetup = errors.New("stream: invalid parameter")
+
+// ErrLength reports a plaintext source that ended before or ran on after its declared length (FORMAT.md 7.4, step 3).
+var ErrLength = errors.New("stream: plaintext length differs from the declared one")
+
+// label is the HKDF info prefix of stream keys (FORMAT.md 3.1, 7.3).
+const label = "s3veil/1/stream"
+
 // R is the random value of a stream, top bit of the first byte clear.
 type R [12]byte
 
-// Sealer seals one stream batch by batch. It is not safe for concurrent use.
-type Sealer struct{ _ int }
-
-// NewSealer draws R and derives the stream key for a stream of plain bytes. part is 0 for a single PUT.
-func NewSealer(suite Suite, dek *kms.Key32, part int, plain int64) (*Sealer, error) { panic("stub") }
-
-// R returns the stream's random value.
-func (s *Sealer) R() R { panic("stub") }
-
-// Seal appends the packages of plain to dst and returns it. plain is a multiple of 65,536 bytes unless it reaches the
-// declared end of the stream; the final marker is set on the package that does. Sealing past the declared length or a
-// short batch before the end panics: both are misuse. dst and plain must not overlap.
-func (s *Sealer) Seal(dst, plain []byte) []byte { panic("stub") }
-
-// Done reports whether the declared length has been sealed.
-func (s *Sealer) Done() bool { panic("stub") }
-
-// Opener opens the packages of one segment of a stream in order. Errors are sticky. Not safe for concurrent use.
-type Opener struct{ _ int }
-
-// NewOpener opens the packages seg.First … seg.First+seg.Count-1 of a stream of seg.Plain bytes. The key is derived
-// from the first header it is given.
-func NewOpener(suite Suite, dek *kms.Key32, seg size.Segment) *Opener { panic("stub") }
-
-// Open authenticates whole packages in src and appends their plaintext to dst (Skip and Take are not applied here).
-// src is a multiple of 65,568 bytes unless it holds the stream's last package. dst and src must not overlap.
-func (o *Opener) Open(dst, src []byte) ([]byte, error) { panic("stub") }
-
-// R returns the random value of the stream once the first package has been opened.
-func (o *Opener) R() (R, bool) { panic("stub") }
-
-// Done reports whether every package of the segment has been opened.
-func (o *Opener) Done() bool { panic("stub") }
-
-// EncryptReader returns the stored form of a stream of exactly plain bytes read from src, through sio, for tools and
-// small objects. An early or late end of src is an error that is neither io.EOF nor io.ErrUnexpectedEOF.
-func EncryptReader(src io.Reader, suite Suite, dek *kms.Key32, part int, plain int64) (io.Reader, error) {
-	panic("stub")
+// drawR draws a fresh R (FORMAT.md 7.4, step 1). A failing random source ends the process: rand.Read never returns then.
+func drawR() (r R) {
+	_, _ = rand.Read(r[:])
+	r[0] &= 0x7f
+	return r
 }
 
-// DecryptReader returns the plaintext of the segments that lie one after the other in src, Skip and Take applied.
-// src must end after the last package when the last segment reaches the end of its stream and last is true.
-func DecryptReader(src io.Reader, suite Suite, dek *kms.Key32, segments []size.Segment, last bool) io.Reader {
-	panic("stub")
+// cipherByte returns byte 1 of the headers of a suite (FORMAT.md 3.2).
+func (s Suite) cipherByte() (b byte, ok bool) {
+	switch s {
+	case AES256GCM:
+		return 0x00, true
+	case ChaCha20Poly1305:
+		return 0x01, true
+	}
+	return 0, false
+}
+
+// checkSetup refuses parameters before any key is derived from them.
+func checkSetup(suite Suite, dek *kms.Key32, part int, plain int64) error {
+	if _, ok := suite.cipherByte(); !ok {
+		return fmt.Errorf("%w: suite 0x%02x", ErrSetup, byte(suite))
+	}
+	if part < 0 || part > size.MaxParts {
+		return fmt.Errorf("%w: part number %d", ErrSetup, part)
+	}
+	if err := size.CheckStream(plain); err != nil {
+		return fmt.Errorf("%w: %w", ErrSetup, err)
+	}
+	if *dek == (kms.Key32{}) {
+		return fmt.Errorf("%w: data key is zero", ErrSetup)
+	}
+	return nil
+}
+
+// deriveKey returns K_stream (FORMAT.md 7.3). The caller overwrites it.
+func deriveKey(dek *kms.Key32, r R, part int) ([]byte, error) {
+	info := binary.BigEndian.AppendUint32([]byte(label+"\x00"), uint32(part))
+	key, err := hkdf.Key(sha256.New, dek[:], r[:], string(info), len(kms.Key32{}))
+	if err != nil {
+		return nil, fmt.Errorf("%w: derive stream key: %w", ErrSetup, err)
+	}
+	return key, nil
+}
+
+// newAEAD returns the cipher of one stream.
+func newAEAD(suite Suite, dek *kms.Key32, r R, part int) (aead cipher.AEAD, err error) {
+	key, err := deriveKey(dek, r, part)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	if suite == ChaCha20Poly1305 {
+		aead, err = chacha20poly1305.New(key)
+	} else {
+		var block cipher.Block
+		if block, err = aes.NewCipher(key); err == nil {
+			aead, err = cipher.NewGCM(block)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: suite 0x%02x: %w", ErrSetup, byte(suite), err)
+	}
+	return aead, nil
 }

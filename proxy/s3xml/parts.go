@@ -17,6 +17,8 @@ type UploadedPart struct {
 	Size   int64  // plaintext bytes shown: dec(Stored), or est(Stored) where Valid is false
 	Valid  bool   // Stored is the size of a stream (FORMAT.md 8.1)
 	ETag   string // the store's, with its quotes
+	// Checksums are the store's, over the ciphertext: what CompleteMultipartUpload has to repeat. Clients never see them.
+	Checksums []ChecksumText
 
 	at int32
 }
@@ -43,6 +45,7 @@ func ParseParts(page []byte) (*PartList, error) {
 		switch d.name(i) {
 		case "Part":
 			p := UploadedPart{at: i, ETag: d.childText(i, "ETag")}
+			p.Checksums = storeChecksums(d, i)
 			var err1, err2 error
 			p.Number, err1 = strconv.Atoi(d.childText(i, "PartNumber"))
 			p.Stored, err2 = strconv.ParseInt(d.childText(i, "Size"), 10, 64)
@@ -214,4 +217,15 @@ func parseRoot(b []byte, root string) (*doc, error) {
 		return nil, fmt.Errorf("%w: root %q, not %q", ErrSyntax, d.name(0), root)
 	}
 	return d, nil
+}
+
+// storeChecksums reads the checksum elements of a part.
+func storeChecksums(d *doc, part int32) []ChecksumText {
+	var out []ChecksumText
+	for i := d.el[part].child; i >= 0; i = d.el[i].next {
+		if name := d.name(i); strings.HasPrefix(name, "Checksum") && name != "ChecksumType" && name != "ChecksumAlgorithm" {
+			out = append(out, ChecksumText{name, d.text(i)})
+		}
+	}
+	return out
 }

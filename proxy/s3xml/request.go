@@ -173,14 +173,14 @@ func (f *fields) add(name string) bool {
 	return true
 }
 
-// AppendComplete writes CompleteMultipartUpload for the store; ETags are the store's, checksums stay behind.
+// AppendComplete writes CompleteMultipartUpload for the store; ETags are the store's, checksums are the store's own, over the ciphertext.
 func AppendComplete(dst []byte, parts []CompletedPart) []byte {
 	dst = open(dst, "CompleteMultipartUpload")
 	for i := range parts {
 		dst = start(dst, "Part")
 		dst = leaf(dst, "ETag", parts[i].ETag)
 		dst = number(dst, "PartNumber", int64(parts[i].Number))
-		dst = end(dst, "Part")
+		dst = end(checksums(dst, parts[i].Checksums), "Part")
 	}
 	return end(dst, "CompleteMultipartUpload")
 }

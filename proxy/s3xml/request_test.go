@@ -26,7 +26,7 @@ func TestCompleteIsParsed(t *testing.T) {
 		t.Errorf("%+v %v", got, err)
 	}
 	out := string(AppendComplete(nil, got))
-	if !strings.Contains(out, `<Part><ETag>&quot;a-0&quot;</ETag><PartNumber>2</PartNumber></Part>`) || strings.Contains(out, "Checksum") {
+	if !strings.Contains(out, `<Part><ETag>&quot;a-0&quot;</ETag><PartNumber>2</PartNumber><ChecksumCRC32C>AAAAAA==</ChecksumCRC32C></Part>`) {
 		t.Error(out)
 	}
 }

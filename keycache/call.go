@@ -1,0 +1,200 @@
+package keycache
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"s3veil/crypto/kms"
+)
+
+// The operations of a provider in events.
+const (
+	opGenerate = "generate"
+	opUnwrap   = "unwrap"
+	opHealth   = "health"
+)
+
+// firstPause is the longest pause after the first failed try; it doubles with every further one.
+const firstPause = 200 * time.Millisecond
+
+// errNoKey reports a provider that breaks its contract.
+var errNoKey = errors.New("keycache: the provider returned no usable key")
+
+// generate asks for a fresh write key. The entry comes with one reference.
+func (c *Cache) generate(ctx context.Context, k *kek, ec kms.Context) (*entry, error) {
+	var key kms.Key32
+	defer key.Zero()
+	var wrapped []byte
+	born := c.now()
+	err := c.call(ctx, k, opGenerate, c.opts.Tries, func(ctx context.Context) (err error) {
+		key, wrapped, err = k.Provider.Generate(ctx, k.Name, ec)
+		return err
+	})
+	if err == nil && (key == (kms.Key32{}) || len(wrapped) == 0 || len(wrapped) > maxWrapped) {
+		err = errNoKey
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newEntry(idOfContext(k.KID, wrapped, ec), k.KID, wrapped, &key, ec, born, c.opts.MaxAge), nil
+}
+
+// unwrap asks for the key of a blob. The entry comes with one reference.
+func (c *Cache) unwrap(ctx context.Context, k *kek, at id, wrapped []byte, ec kms.Context) (*entry, error) {
+	var key kms.Key32
+	defer key.Zero()
+	born := c.now()
+	err := c.call(ctx, k, opUnwrap, c.opts.Tries, func(ctx context.Context) (err error) {
+		key, err = k.Provider.Unwrap(ctx, k.Name, wrapped, ec)
+		return err
+	})
+	if err == nil && key == (kms.Key32{}) {
+		err = errNoKey
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newEntry(at, k.KID, wrapped, &key, ec, born, c.opts.MaxAge), nil
+}
+
+// idOfContext is idOf for a merged context.
+func idOfContext(kid string, wrapped []byte, ec kms.Context) id {
+	realm := ec[kms.ContextRealm]
+	if len(ec) == 2 {
+		return idOf(kid, wrapped, realm, nil)
+	}
+	return idOf(kid, wrapped, realm, ec)
+}
+
+// generateOnce makes a key for one envelope (PerObject).
+func (c *Cache) generateOnce(ctx context.Context, name writeName, pairs kms.Context) (Key, error) {
+	c.mu.Lock()
+	k, err := c.kek(name.kid)
+	if err == nil {
+		err = c.refusal(idOf(name.kid, nil, name.realm, pairs), c.now())
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return Key{}, err
+	}
+	e, err := c.generate(ctx, k, kms.RealmContext(name.realm, pairs))
+	return c.once(ctx, cacheWrite, k, flightName{true, idOf(name.kid, nil, name.realm, pairs)}, e, err)
+}
+
+// unwrapOnce unwraps for one reader (PerObject).
+func (c *Cache) unwrapOnce(ctx context.Context, k *kek, at id, wrapped []byte, ec kms.Context) (Key, error) {
+	e, err := c.unwrap(ctx, k, at, append([]byte(nil), wrapped...), ec)
+	return c.once(ctx, cacheRead, k, flightName{false, at}, e, err)
+}
+
+// once hands an entry to its only user, or remembers a definite refusal.
+func (c *Cache) once(ctx context.Context, cache string, k *kek, at flightName, e *entry, err error) (Key, error) {
+	c.opts.Observe(Event{Kind: kindMiss, Cache: cache, KID: k.KID, Err: err})
+	if err != nil {
+		if definite(err) {
+			c.mu.Lock()
+			c.refused.Add(at.id, refusal{err, c.now().Add(refusalAge)})
+			c.mu.Unlock()
+		}
+		return Key{}, cmp.Or(ctx.Err(), err)
+	}
+	defer e.drop()
+	return e.key(), nil
+}
+
+// call tries an operation until it succeeds, is refused, or the tries or their time are used up. Only throttling and
+// unavailability are tried again (FORMAT.md B.1).
+func (c *Cache) call(caller context.Context, k *kek, op string, tries int, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(caller, c.opts.TryWindow)
+	defer cancel()
+	var last error
+	for try := 0; ; try++ {
+		if !k.breaker.allow(c.now()) {
+			if last == nil {
+				last = fmt.Errorf("%w: %q has failed several times and is left alone for a while", kms.ErrUnavailable, k.KID)
+			}
+			return last
+		}
+		last = c.try(ctx, k, op, f)
+		if caller.Err() != nil {
+			return last // says nothing about the KMS
+		}
+		k.breaker.report(c.now(), outage(last))
+		if !outage(last) || try+1 >= tries {
+			return last
+		}
+		pause := time.NewTimer(rand.N(firstPause<<try) + time.Millisecond)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return last
+		}
+	}
+}
+
+// try makes one call with its own deadline. A call that ran into it is kms.ErrUnavailable.
+func (c *Cache) try(ctx context.Context, k *kek, op string, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.CallTimeout)
+	defer cancel()
+	start := time.Now()
+	err := f(ctx)
+	if err != nil {
+		if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: %w", kms.ErrUnavailable, err)
+		}
+		err = fmt.Errorf("keycache: %s under %q: %w", op, k.KID, err)
+	}
+	c.opts.Observe(Event{Kind: kindKMS, KID: k.KID, Op: op, Err: err, Seconds: time.Since(start).Seconds()})
+	return err
+}
+
+// breaker keeps calls away from a KMS that is out: after several failures in a row only one call in a while goes through,
+// until one succeeds. The zero value lets everything through.
+type breaker struct {
+	mu       sync.Mutex
+	failures int
+	retryAt  time.Time // no call before
+	pause    time.Duration
+}
+
+// The thresholds of breaker.
+const (
+	breakAfter = 5
+	firstBreak = time.Second
+	lastBreak  = 15 * time.Second
+)
+
+// allow reports whether a call may go through. While out, it lets the first one after each pause through.
+func (b *breaker) allow(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures < breakAfter {
+		return true
+	}
+	if now.Before(b.retryAt) {
+		return false
+	}
+	b.retryAt = now.Add(b.pause) // this one is the probe
+	return true
+}
+
+// report takes the outcome of a call that was let through.
+func (b *breaker) report(now time.Time, out bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !out {
+		b.failures, b.pause = 0, 0
+		return
+	}
+	b.failures++
+	if b.failures >= breakAfter {
+		b.pause = min(max(2*b.pause, firstBreak), lastBreak)
+		b.retryAt = now.Add(b.pause)
+	}
+}

@@ -1,0 +1,282 @@
+package proxy
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"s3veil/crypto/envelope"
+	"s3veil/crypto/manifest"
+	"s3veil/crypto/stream"
+	"s3veil/proxy/etag"
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3xml"
+	"s3veil/proxy/upstream"
+	"s3veil/sigv4/checksum"
+)
+
+// contentHeaders describe an object's representation; they are covered by the metadata MAC.
+var contentHeaders = map[string]bool{
+	"cache-control": true, "content-disposition": true, "content-encoding": true, "content-language": true,
+	"content-type": true, "expires": true,
+}
+
+// respondObject starts the answer to a GET or HEAD of an object.
+func (x *exchange) respondObject(status int, o *object) {
+	x.ctx.Response.SetStatusCode(status)
+	x.code = itoa(int64(status))
+	for i := range o.header {
+		f := &o.header[i]
+		if !x.req.Info.MayAnswer(f.Name) || (status == 304 && !with304[f.Name]) {
+			continue
+		}
+		value := f.Value
+		if f.Name == "content-encoding" {
+			if value = withoutAWSChunked(value); value == "" {
+				continue
+			}
+		}
+		x.ctx.Response.Header.Add(f.Name, value)
+	}
+	x.set("etag", o.clientETag())
+	x.setIDs()
+	if status == 304 {
+		return
+	}
+	x.set("accept-ranges", "bytes")
+	x.set("x-content-type-options", "nosniff")
+	if !o.plaintext() {
+		x.setSSE(&x.bucket, o.attrs)
+	}
+}
+
+// with304 are the object's headers in a 304 (RFC 9110 15.4.5); the store's ETag has been replaced.
+var with304 = map[string]bool{
+	"cache-control": true, "expires": true, "vary": true, "last-modified": true, "x-amz-version-id": true, "server": true,
+}
+
+// withoutAWSChunked drops a transfer detail that some stores keep as if it described the object.
+func withoutAWSChunked(v string) string {
+	var kept []string
+	for item := range strings.SplitSeq(v, ",") {
+		if item = strings.TrimSpace(item); item != "" && !strings.EqualFold(item, "aws-chunked") {
+			kept = append(kept, item)
+		}
+	}
+	return strings.Join(kept, ",")
+}
+
+// TLV 80 values (FORMAT.md 5.4).
+const (
+	askedNothing byte = 0x00
+	askedAES256  byte = 0x01
+)
+
+// setSSE announces what the client asked for at the time of writing, else the bucket's default.
+func (x *exchange) setSSE(b *bucket, a *envelope.Attributes) {
+	if a != nil && a.Asked != nil && *a.Asked == askedAES256 {
+		x.set("x-amz-server-side-encryption", "AES256")
+		return
+	}
+	if sse := orDefault(b.rule.SSE, "AES256"); sse != "none" {
+		x.set("x-amz-server-side-encryption", sse)
+	}
+}
+
+// setStoredSums returns the plaintext checksum kept with the object to clients that ask for it.
+func (x *exchange) setStoredSums(o *object) {
+	if o.plaintext() || !strings.EqualFold(x.head.get("x-amz-checksum-mode"), "ENABLED") {
+		return
+	}
+	if name, value, kind, ok := o.checksum(); ok {
+		x.set(name, value)
+		x.set("x-amz-checksum-type", kind)
+	}
+}
+
+// checksum is the object's kept checksum in header form.
+func (o *object) checksum() (name, value, kind string, ok bool) {
+	sum, kind, suffix := o.attrs.Checksum, "FULL_OBJECT", ""
+	if o.manifest != nil {
+		sum = o.manifest.Checksum
+		if o.manifest.Composite {
+			kind, suffix = "COMPOSITE", fmt.Sprintf("-%d", o.table.Len())
+		}
+	}
+	if sum == nil {
+		return "", "", "", false
+	}
+	a := checksum.Algorithm(sum.Algorithm)
+	return a.Header(), base64.StdEncoding.EncodeToString(sum.Value) + suffix, kind, true
+}
+
+// partNonces returns a check of each part's R against the manifest (TLV 11), nil where it holds none.
+func partNonces(m *manifest.Manifest) func(part int, r stream.R) error {
+	if m.PartR == nil {
+		return nil
+	}
+	want := make(map[int]stream.R, len(m.PartR))
+	for i, r := range m.PartR {
+		want[m.Table.Part(i).Number] = r
+	}
+	return func(part int, r stream.R) error {
+		if expected, ok := want[part]; ok && expected != r {
+			return fmt.Errorf("%w: part %d is another upload than the one recorded", stream.ErrStream, part)
+		}
+		return nil
+	}
+}
+
+// stream sends a body of n bytes; the exchange ends with it.
+func (x *exchange) stream(body streamedBody, n int64) {
+	x.streaming = true
+	body.onEnd(func(err error) {
+		x.note.out = n - body.remaining()
+		if err != nil {
+			x.endedBadly(err)
+		}
+		x.finish()
+	})
+	x.ctx.Response.SetBodyStream(body, int(n))
+}
+
+// streamedBody is an answer body that reports how it ended.
+type streamedBody interface {
+	io.ReadCloser
+	onEnd(func(error))
+	remaining() int64
+}
+
+func (b *openedBody) onEnd(f func(error)) { b.report = f }
+func (b *openedBody) remaining() int64    { return b.left }
+
+// endedBadly records a failure after the head of the answer had been sent. The connection is already broken.
+func (x *exchange) endedBadly(err error) {
+	e := s3err.From(err)
+	if errors.Is(err, errClientGone) {
+		x.code = "ClientGone"
+		return
+	}
+	x.code, x.note.class = e.Code, e.Class
+	x.logFailure(e)
+}
+
+// relayBody is the body of a plaintext object: exactly left bytes of the store's answer.
+type relayBody struct {
+	src    io.ReadCloser
+	left   int64
+	length int64
+	err    error
+	report func(error)
+}
+
+// Read passes bytes on and fails when the store ends early.
+func (b *relayBody) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.src.Read(p)
+	b.left -= int64(n)
+	if err != nil && b.left > 0 {
+		b.err = fmt.Errorf("%w: %w", errRelayShort, err)
+		if n == 0 {
+			return 0, b.err
+		}
+	}
+	return n, nil
+}
+
+var errRelayShort = fmt.Errorf("%w: body ended early", upstream.ErrUnavailable)
+
+// Close ends the exchange with the store.
+func (b *relayBody) Close() error {
+	if b.src == nil {
+		return nil
+	}
+	if b.left == 0 {
+		_, _ = b.src.Read(make([]byte, 1)) // the end gives the connection back
+	}
+	err := b.src.Close()
+	b.src = nil
+	if b.report != nil {
+		failure := b.err
+		if failure == nil && b.left > 0 {
+			failure = errClientGone
+		}
+		b.report(failure)
+	}
+	return err
+}
+
+func (b *relayBody) onEnd(f func(error)) { b.report = f }
+func (b *relayBody) remaining() int64    { return b.left }
+
+// answerRefusal passes on what the store said instead of sending an object: 304 as an answer, everything else as an error.
+func (x *exchange) answerRefusal(resp *upstream.Response) error {
+	if resp.Status != 304 {
+		return x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	x.respond(304, resp)
+	switch sent := x.head.joined("if-none-match"); {
+	case sent != "" && !own(sent):
+		x.set("etag", sent)
+	case !x.bucket.rule.AllowPlaintext && resp.Get("etag") != "":
+		x.set("etag", etag.ToClient(resp.Get("etag")))
+	}
+	return nil
+}
+
+// storeErrorLimit bounds how much of a store's error document is read.
+const storeErrorLimit = 64 << 10
+
+// storeError turns an error answer of the store into the client's: code and message pass, names are s3veil's.
+func (x *exchange) storeError(resp *upstream.Response) error {
+	defer resp.Body.Close()
+	for _, f := range resp.Header {
+		if refusalHeaders[f.Name] {
+			x.refusal = append(x.refusal, f)
+		}
+	}
+	doc, err := io.ReadAll(io.LimitReader(resp.Body, storeErrorLimit))
+	if err != nil {
+		return fmt.Errorf("%w: error document: %w", upstream.ErrUnavailable, err)
+	}
+	return fromStore(resp.Status, doc, x.req.Bucket)
+}
+
+// fromStore is the client's form of a store's error. An answer without a document (HEAD) has the code that S3 gives its
+// status.
+func fromStore(status int, doc []byte, bucket string) error {
+	e, ok := s3xml.ParseError(doc, bucket)
+	if !ok {
+		if e, ok = bodyless[status]; !ok {
+			e = s3err.InternalError
+			if status < 500 {
+				e.Code, e.Message = "BadRequest", "The store refused the request."
+			}
+		}
+	}
+	e.Status = status
+	return e
+}
+
+// bodyless are the errors that a store's answer to HEAD can only name by status.
+var bodyless = map[int]s3err.Error{
+	301: s3err.PermanentRedirect, 400: s3err.BadRequest, 403: s3err.AccessDenied, 404: s3err.NoSuchKey, 405: s3err.MethodNotAllowed,
+	409: s3err.OperationAborted, 411: s3err.MissingContentLength, 412: s3err.PreconditionFailed, 416: s3err.InvalidRange,
+	501: s3err.NotImplemented, 503: s3err.ServiceUnavailable,
+}
+
+// refusalHeaders come back with errors: what a reader needs to know of a delete marker.
+var refusalHeaders = map[string]bool{
+	"x-amz-delete-marker": true, "x-amz-version-id": true, "last-modified": true, "allow": true, "x-amz-bucket-region": true,
+}

@@ -1,0 +1,130 @@
+package proxy
+
+import (
+	"fmt"
+
+	"s3veil/proxy/policy"
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3op"
+	"s3veil/sigv4"
+)
+
+// authenticate verifies the signature. POST forms carry theirs in the form, which their handler verifies by verifyForm.
+func (x *exchange) authenticate() error {
+	if x.req.Op == opPostObject && !x.head.has("authorization") {
+		return nil
+	}
+	auth, err := x.st.verifier.Verify(x.head.request())
+	if err != nil {
+		return err
+	}
+	return x.accept(auth)
+}
+
+// accept makes the holder of a verified signature the principal of the exchange.
+func (x *exchange) accept(auth *sigv4.Verified) error {
+	x.auth = auth
+	if auth.Kind == sigv4.Anonymous {
+		x.client = x.st.anonymous
+	} else {
+		x.client = x.st.clients[auth.AccessKey]
+	}
+	if x.client == nil {
+		return s3err.AccessDenied.With(fmt.Errorf("no client for %q", auth.AccessKey))
+	}
+	if !x.client.AllowedFrom(x.source) {
+		return s3err.AccessDenied.With(fmt.Errorf("client %s may not come from %s", x.client.name, x.source))
+	}
+	return nil
+}
+
+// authorise holds the operation against the client's rules and finds the rule of the bucket. POST forms are authorised
+// when their key is known.
+func (x *exchange) authorise() error {
+	if x.req.Op == opPostObject && x.auth == nil {
+		return x.findBucket()
+	}
+	if x.req.Bucket == "" {
+		return nil
+	}
+	if !x.allowed() {
+		return s3err.AccessDenied.With(fmt.Errorf("client %s: %s on %s/%s: no rule allows it", x.client.name, x.req.Op, x.req.Bucket, x.req.Key))
+	}
+	if s3op.Reserved(x.req.Key) {
+		return s3err.AccessDenied.With(errReserved)
+	}
+	if x.req.Bypass && !x.client.Allowed(s3op.Admin, x.req.Bucket, x.req.Key) {
+		return s3err.AccessDenied.With(fmt.Errorf("client %s may not bypass governance retention", x.client.name))
+	}
+	return x.findBucket()
+}
+
+func (x *exchange) allowed() bool {
+	if x.req.Info.Class == s3op.Open {
+		return true
+	}
+	if x.req.Op == opDeleteObjects {
+		return x.client.SeesBucket(x.req.Bucket) // every key is held against the rules by the handler
+	}
+	if isListing[x.req.Op] {
+		prefix, _ := x.req.Get("prefix")
+		return x.client.AllowedList(x.req.Bucket, prefix)
+	}
+	return x.client.Allowed(x.req.Info.Class, x.req.Bucket, x.req.Key)
+}
+
+// isListing names the operations whose prefix parameter decides.
+var isListing = map[s3op.Op]bool{
+	"ListObjects": true, "ListObjectsV2": true, "ListObjectVersions": true, "ListMultipartUploads": true,
+}
+
+var errReserved = fmt.Errorf("key lies under the reserved prefix")
+
+// findBucket resolves the bucket's rule and its demands.
+func (x *exchange) findBucket() error {
+	b, err := x.st.bucket(x.req.Bucket)
+	if err != nil {
+		return err
+	}
+	x.bucket = b
+	if b.rule.RequireTLS && !x.tls {
+		return s3err.AccessDenied.With(fmt.Errorf("bucket %s demands TLS", b.visible))
+	}
+	return nil
+}
+
+// otherBucket resolves and authorises the source of a copy: it is a read.
+func (x *exchange) otherBucket(name, key string) (bucket, error) {
+	if !x.client.Allowed(s3op.Read, name, key) {
+		return bucket{}, s3err.AccessDenied.With(fmt.Errorf("client %s may not read %s/%s", x.client.name, name, key))
+	}
+	if s3op.Reserved(key) {
+		return bucket{}, s3err.AccessDenied.With(errReserved)
+	}
+	return x.st.bucket(name)
+}
+
+// visibleName is the client-visible name of a store's bucket, false where no rule maps onto it.
+func (st *state) visibleName(o *store, storeName string) (string, bool) {
+	for i := range st.settings.Buckets {
+		r := &st.settings.Buckets[i]
+		if orDefault(r.Upstream, "default") != o.name {
+			continue
+		}
+		target := orDefault(r.StoreName, r.Name)
+		if r.StoreName == "" && !policy.Match(r.Name, storeName) {
+			continue
+		}
+		name, ok := storeName, true
+		if r.StoreName != "" {
+			name, ok = policy.UnmapName(r.Name, target, storeName)
+		}
+		if !ok {
+			continue
+		}
+		if b, err := st.bucket(name); err == nil && b.store == o && b.name == storeName {
+			return name, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,236 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3op"
+	"s3veil/proxy/s3xml"
+	"s3veil/proxy/upstream"
+)
+
+// listBuckets joins the buckets of all upstreams under their client-visible names, shows those on which the client has any
+// action, and pages itself.
+func (x *exchange) listBuckets() error {
+	if err := x.discardBody(); err != nil {
+		return err
+	}
+	var all s3xml.BucketList
+	names := make([]string, 0, len(x.st.stores))
+	for name := range x.st.stores {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := x.addBuckets(x.st.stores[name], &all); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(all.Buckets, func(a, b s3xml.Bucket) int { return strings.Compare(a.Name, b.Name) })
+	if err := x.pageBuckets(&all); err != nil {
+		return err
+	}
+	x.respond(200, nil)
+	return x.xml(200, all.Append(nil))
+}
+
+// addBuckets reads every page of one store.
+func (x *exchange) addBuckets(o *store, all *s3xml.BucketList) error {
+	token := ""
+	for {
+		req := &upstream.Request{Op: "ListBuckets", Method: "GET", Idempotent: true}
+		if token != "" {
+			req.Query = []upstream.Param{{Name: "continuation-token", Value: token}}
+		}
+		resp, err := x.callOn(o.data, req)
+		if err != nil {
+			return err
+		}
+		if resp.Status != 200 {
+			return x.storeError(resp)
+		}
+		doc, err := readDocument(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			return err
+		}
+		page, err := s3xml.ParseBuckets(doc)
+		if err != nil {
+			return err
+		}
+		if all.OwnerID == "" {
+			all.OwnerID, all.OwnerName = page.OwnerID, page.OwnerName
+		}
+		for _, b := range page.Buckets {
+			if name, ok := x.st.visibleName(o, b.Name); ok && x.client.SeesBucket(name) {
+				b.Name = name
+				all.Buckets = append(all.Buckets, b)
+			}
+		}
+		if page.Next == "" || page.Next == token {
+			return nil
+		}
+		token = page.Next
+	}
+}
+
+// pageBuckets applies prefix, bucket-region, continuation-token and max-buckets. The token is the last name of the page.
+func (x *exchange) pageBuckets(all *s3xml.BucketList) error {
+	prefix, _ := x.req.Get("prefix")
+	region, byRegion := x.req.Get("bucket-region")
+	after, _ := x.req.Get("continuation-token")
+	limit := 10000
+	if v, ok := x.req.Get("max-buckets"); ok {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > limit {
+			return s3err.Argument("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", v)
+		}
+		limit = n
+	}
+	kept := all.Buckets[:0]
+	for _, b := range all.Buckets {
+		if strings.HasPrefix(b.Name, prefix) && b.Name > after && (!byRegion || b.Region == region) {
+			kept = append(kept, b)
+		}
+	}
+	all.Prefix, all.Next = prefix, ""
+	if len(kept) > limit {
+		kept = kept[:limit]
+		all.Next = kept[limit-1].Name
+	}
+	all.Buckets = kept
+	return nil
+}
+
+// deleteBucket deletes a bucket that its client sees empty: what s3veil keeps in it is swept and the deletion tried again.
+func (x *exchange) deleteBucket() error {
+	if err := x.discardBody(); err != nil {
+		return err
+	}
+	err := x.tryDeleteBucket()
+	if err == nil || s3err.From(err).Code != s3err.BucketNotEmpty.Code || x.bucket.reserved != x.bucket.name {
+		return err
+	}
+	notEmpty := err
+	if swept, err := x.sweepReserved(); err != nil || !swept {
+		if err != nil {
+			return err
+		}
+		return notEmpty
+	}
+	x.refusal = nil
+	return x.tryDeleteBucket()
+}
+
+func (x *exchange) tryDeleteBucket() error {
+	resp, err := x.call(&upstream.Request{Op: "DeleteBucket", Method: "DELETE", Header: x.sideHeaders(), Idempotent: true})
+	if err != nil {
+		return err
+	}
+	if resp.Status >= 300 {
+		return x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	x.respond(204, resp)
+	return nil
+}
+
+// sweepReserved removes every version under the reserved prefix when the bucket holds nothing else and has no open upload.
+func (x *exchange) sweepReserved() (bool, error) {
+	open, err := x.hasUploads()
+	if err != nil || open {
+		return false, err
+	}
+	for range 10000 { // pages
+		keys, more, err := x.rawVersions()
+		if err != nil {
+			return false, err
+		}
+		for _, k := range keys {
+			if !s3op.Reserved(k.Key) {
+				return false, nil
+			}
+		}
+		for _, k := range keys {
+			if err := x.deleteRaw(k); err != nil {
+				return false, err
+			}
+		}
+		if !more || len(keys) == 0 {
+			return true, nil
+		}
+	}
+	return false, errors.New("reserved prefix does not get empty")
+}
+
+func (x *exchange) hasUploads() (bool, error) {
+	resp, err := x.call(&upstream.Request{Op: "ListMultipartUploads", Method: "GET", Idempotent: true, Query: []upstream.Param{{Name: "uploads", Bare: true}}})
+	if err != nil {
+		return false, err
+	}
+	if resp.Status != 200 {
+		return false, x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	doc, err := readDocument(resp.Body)
+	if err != nil {
+		return false, err
+	}
+	page, err := s3xml.ParseUploads(doc)
+	if err != nil {
+		return false, err
+	}
+	return len(page.Uploads) > 0, nil
+}
+
+// rawVersions reads the first page of the bucket's versions as the store has them. Stores without versioning list their
+// objects.
+func (x *exchange) rawVersions() ([]rawKey, bool, error) {
+	resp, err := x.call(&upstream.Request{Op: "ListObjectVersions", Method: "GET", Idempotent: true, Query: []upstream.Param{{Name: "versions", Bare: true}}})
+	if err != nil {
+		return nil, false, err
+	}
+	if resp.Status == 501 {
+		resp.Body.Close()
+		if resp, err = x.call(&upstream.Request{Op: "ListObjects", Method: "GET", Idempotent: true}); err != nil {
+			return nil, false, err
+		}
+	}
+	if resp.Status != 200 {
+		return nil, false, x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	doc, err := readDocument(resp.Body)
+	if err != nil {
+		return nil, false, err
+	}
+	return parseRawKeys(doc)
+}
+
+func (x *exchange) deleteRaw(k rawKey) error {
+	req := &upstream.Request{Op: "DeleteObject", Method: "DELETE", Key: k.Key, Idempotent: true}
+	if k.VersionID != "" {
+		req.Query = []upstream.Param{{Name: "versionId", Value: k.VersionID}}
+	}
+	resp, err := x.call(req)
+	if err != nil {
+		return err
+	}
+	if resp.Status >= 300 && resp.Status != 404 {
+		return fmt.Errorf("sweep: %w", x.storeError(resp))
+	}
+	return resp.Body.Close()
+}
+
+// createBucket passes and tells the client's own name of the new bucket.
+func (x *exchange) createBucket() error {
+	if err := x.pass(); err != nil {
+		return err
+	}
+	x.set("location", "/"+x.req.Bucket)
+	return nil
+}

@@ -1,0 +1,33 @@
+package proxy
+
+import (
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"s3veil/crypto/envelope"
+	"s3veil/crypto/manifest"
+)
+
+// caches hold what is immutable under its key, so that they can never serve anything stale: manifests by object id, sizes
+// of listed objects by (bucket, key, ETag).
+type caches struct {
+	manifests *lru.Cache[envelope.ObjectID, *manifest.Manifest]
+	sizes     *lru.Cache[sizeKey, listedSize]
+}
+
+// sizeKey names one immutable state of an object.
+type sizeKey struct{ store, bucket, key, etag string }
+
+// listedSize is what a listing shows of an object in a bucket that may hold plaintext.
+type listedSize struct{ sealed bool }
+
+// The bounds of the caches, in entries. A manifest of 10,000 uneven parts takes about 400 KiB, a usual one less than 1 KiB.
+const (
+	manifestEntries = 1024
+	sizeEntries     = 50000
+)
+
+func newCaches() *caches {
+	m, _ := lru.New[envelope.ObjectID, *manifest.Manifest](manifestEntries)
+	z, _ := lru.New[sizeKey, listedSize](sizeEntries)
+	return &caches{manifests: m, sizes: z}
+}

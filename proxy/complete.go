@@ -1,0 +1,311 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"s3veil/crypto/manifest"
+	"s3veil/crypto/size"
+	"s3veil/proxy/etag"
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3xml"
+	"s3veil/proxy/upstream"
+)
+
+// The bounds of a Complete: 10,000 parts in its document, and how long a store may take to put them together.
+const (
+	maxCompleteXML = 4 << 20
+	longTimeout    = 30 * time.Minute
+)
+
+// completion is a CompleteMultipartUpload under way (FORMAT.md 9.3).
+type completion struct {
+	x      *exchange
+	u      *upload
+	client []s3xml.CompletedPart // the client's list
+	parts  []s3xml.UploadedPart  // the store's, in the client's order
+	m      *manifest.Manifest
+	extra  []upstream.Field // conditions and other headers for the store
+}
+
+// completeMultipartUpload writes the manifest, completes at the store, and makes sure that the object that became visible
+// is the one the manifest describes.
+func (x *exchange) completeMultipartUpload() error {
+	doc, err := x.readAll(maxCompleteXML, s3err.MalformedXML)
+	if err != nil {
+		return err
+	}
+	list, err := s3xml.ParseComplete(doc)
+	if err != nil {
+		return err
+	}
+	u, err := x.openUpload()
+	if err != nil {
+		return err
+	}
+	c := &completion{x: x, u: u, client: list, extra: x.sideHeaders()}
+	return x.slow(func() (*slowAnswer, error) {
+		defer u.attrs.DEK.Zero()
+		return c.run()
+	})
+}
+
+func (c *completion) run() (*slowAnswer, error) {
+	gone, err := c.findParts()
+	if err != nil {
+		return nil, err
+	}
+	if gone {
+		return c.repeated()
+	}
+	if err := c.buildManifest(); err != nil {
+		return nil, err
+	}
+	if err := c.x.saveManifest(&c.x.bucket, c.x.req.Key, c.m, c.u.attrs, c.u.head.Binding); err != nil {
+		return nil, err
+	}
+	resp, result, err := c.complete()
+	if err != nil {
+		if isGone(err) {
+			return c.repeated()
+		}
+		return nil, err
+	}
+	return c.settle(resp, result)
+}
+
+// isGone reports whether the store knows the upload no longer; some stores call that NoSuchKey.
+func isGone(err error) bool {
+	e := s3err.From(err)
+	return e.Code == s3err.NoSuchUpload.Code || e.Code == s3err.NoSuchKey.Code
+}
+
+// findParts pages through the store's parts and picks those that the client lists.
+func (c *completion) findParts() (gone bool, err error) {
+	stored, err := c.x.allParts(c.u.id)
+	if err != nil {
+		if isGone(err) {
+			return true, nil
+		}
+		return false, err
+	}
+	byNumber := make(map[int]*s3xml.UploadedPart, len(stored))
+	for i := range stored {
+		byNumber[stored[i].Number] = &stored[i]
+	}
+	for _, want := range c.client {
+		have := byNumber[want.Number]
+		if have == nil || bare(etag.FromClient(want.ETag)) != bare(have.ETag) {
+			return false, s3err.Part(c.u.clientID, want.Number, want.ETag)
+		}
+		c.parts = append(c.parts, *have)
+	}
+	return false, nil
+}
+
+// allParts reads every page of ListParts.
+func (x *exchange) allParts(id string) ([]s3xml.UploadedPart, error) {
+	var all []s3xml.UploadedPart
+	marker := 0
+	for {
+		query := uploadQuery(id, upstream.Param{Name: "max-parts", Value: "1000"})
+		if marker > 0 {
+			query = append(query, upstream.Param{Name: "part-number-marker", Value: strconv.Itoa(marker)})
+		}
+		page, err := x.partPage(query)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Parts...)
+		if !page.Truncated || len(all) > size.MaxParts {
+			return all, nil
+		}
+		if page.Next <= marker {
+			return nil, fmt.Errorf("%w: part listing does not advance", upstream.ErrUnavailable)
+		}
+		marker = page.Next
+	}
+}
+
+func (x *exchange) partPage(query []upstream.Param) (*s3xml.PartList, error) {
+	resp, err := x.call(&upstream.Request{Op: "ListParts", Method: "GET", Key: x.req.Key, Query: query, Idempotent: true})
+	if err != nil {
+		return nil, err
+	}
+	if resp.Status != 200 {
+		return nil, x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	doc, err := readDocument(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	return s3xml.ParseParts(doc)
+}
+
+// buildManifest derives the part table from the stored sizes and checks what the client says about the object.
+func (c *completion) buildManifest() error {
+	parts := make([]size.Part, len(c.parts))
+	for i, p := range c.parts {
+		if !p.Valid {
+			return lengthError("part %d has %d stored bytes", p.Number, p.Stored)
+		}
+		if least := c.x.bucket.store.minPart; i < len(c.parts)-1 && p.Size < least {
+			return s3err.TooSmall(p.Size, least, p.Number, etag.ToClient(p.ETag))
+		}
+		parts[i] = size.Part{Number: p.Number, Size: p.Size}
+	}
+	table, err := size.NewTable(parts)
+	if err != nil {
+		return err
+	}
+	if v := c.x.head.get("x-amz-mp-object-size"); v != "" {
+		if n, err := strconv.ParseInt(v, 10, 64); err != nil || n != table.Plain() {
+			return s3err.Request("The provided 'x-amz-mp-object-size' header does not match what was computed.")
+		}
+	}
+	c.m = &manifest.Manifest{Table: table, Provisional: c.x.bucket.rule.RecordNonce}
+	return c.checkSums()
+}
+
+// complete sends the part list to the store.
+func (c *completion) complete() (*upstream.Response, s3xml.Result, error) {
+	list := make([]s3xml.CompletedPart, len(c.parts))
+	for i, p := range c.parts {
+		list[i] = s3xml.CompletedPart{Number: p.Number, ETag: p.ETag, Checksums: p.Checksums}
+	}
+	resp, err := c.x.call(&upstream.Request{Op: "CompleteMultipartUpload", Method: "POST", Key: c.x.req.Key,
+		Query: uploadQuery(c.u.id), Header: append(c.extra, upstream.Field{Name: "content-type", Value: "application/xml"}),
+		Body: upstream.Bytes(s3xml.AppendComplete(nil, list)), Timeout: longTimeout})
+	if err != nil {
+		return nil, s3xml.Result{}, err
+	}
+	if resp.Status != 200 {
+		return nil, s3xml.Result{}, c.x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	doc, err := readDocument(resp.Body)
+	if err != nil {
+		return nil, s3xml.Result{}, err
+	}
+	result, err := s3xml.ParseResult(doc, "CompleteMultipartUploadResult", c.x.req.Bucket)
+	return resp, result, err
+}
+
+// repeated answers a Complete whose upload is gone: when the object in place is what this list describes, an earlier
+// attempt has succeeded and its answer was lost.
+func (c *completion) repeated() (*slowAnswer, error) {
+	o, resp, err := c.stat()
+	if err != nil {
+		return nil, s3err.NoSuchUpload.With(err)
+	}
+	if o.attrs == nil || o.attrs.ObjectID != c.u.attrs.ObjectID || o.manifest == nil || !c.lists(o.table) {
+		return nil, s3err.NoSuchUpload.With(errors.New("the object in place is another one"))
+	}
+	c.m = o.manifest
+	return c.answer(resp, resp.Get("etag")), nil
+}
+
+// lists reports whether the client's list names exactly the parts of a table.
+func (c *completion) lists(t *size.Table) bool {
+	if t.Len() != len(c.client) {
+		return false
+	}
+	for i, p := range c.client {
+		if t.Part(i).Number != p.Number {
+			return false
+		}
+	}
+	return true
+}
+
+// settle is step 5 of FORMAT.md 9.3: what has become visible must be the object that this manifest describes.
+func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slowAnswer, error) {
+	head, err := c.x.call(&upstream.Request{Op: "HeadObject", Method: "HEAD", Key: c.x.req.Key, Idempotent: true})
+	if err != nil {
+		return nil, err
+	}
+	defer head.Body.Close()
+	o := &object{key: c.x.req.Key}
+	if head.Status == 200 {
+		o.stored = head.ContentLength
+		if o.entry, err = classify(head.Header); err == nil && o.entry != "" {
+			err = c.x.openEnvelope(&c.x.bucket, o)
+		}
+	}
+	if head.Status != 200 || err != nil || o.attrs == nil || o.attrs.ObjectID != c.u.attrs.ObjectID {
+		return c.answer(resp, result.ETag), nil // overwritten since: the store's answer stands
+	}
+	if o.stored != c.m.Table.Stored() {
+		return nil, s3err.NoSuchUpload.With(errors.New("another part list has won"))
+	}
+	if err := c.secureFirstName(o); err != nil {
+		return nil, err
+	}
+	if c.m.Provisional {
+		if err := c.recordNonces(head.Get("etag")); err != nil {
+			return nil, err
+		}
+	}
+	c.x.s.caches.manifests.Add(c.u.attrs.ObjectID, c.m)
+	if c.u.state != "" {
+		if err := c.x.deleteReserved(&c.x.bucket, c.u.state); err != nil {
+			c.x.s.log.Warn("state object of a completed upload stays", "request_id", c.x.id, "cause", err.Error())
+		}
+	}
+	return c.answer(resp, result.ETag), nil
+}
+
+// secureFirstName makes the first manifest name hold the manifest of the object that won.
+func (c *completion) secureFirstName(o *object) error {
+	b, key := &c.x.bucket, c.x.req.Key
+	first := manifest.Name(c.u.attrs.ObjectID)
+	raw, err := c.x.readReserved(b, first)
+	if err != nil || c.x.holdsTable(b, key, raw, c.m, c.u.attrs, o.head.Binding) {
+		return err
+	}
+	sealed, err := manifest.Seal(c.m, &c.u.attrs.DEK, c.u.attrs.ObjectID, o.head.Binding, b.location(key))
+	if err != nil {
+		return err
+	}
+	_, err = c.x.writeReserved(b, first, sealed, manifest.EncodeHint(b.bound, key), false)
+	return err
+}
+
+// stat opens the object in place.
+func (c *completion) stat() (*object, *upstream.Response, error) {
+	resp, err := c.x.call(&upstream.Request{Op: "HeadObject", Method: "HEAD", Key: c.x.req.Key, Idempotent: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	if resp.Status != 200 {
+		return nil, nil, c.x.storeError(resp)
+	}
+	o, err := c.x.openObject(&c.x.bucket, c.x.req.Key, resp)
+	return o, resp, err
+}
+
+func (c *completion) answer(resp *upstream.Response, storeETag string) *slowAnswer {
+	x := c.x
+	created := s3xml.Created{Location: x.location(), Bucket: x.req.Bucket, Key: x.req.Key, ETag: etag.ToClient(storeETag)}
+	o := &object{attrs: c.u.attrs, manifest: c.m, table: c.m.Table}
+	if c.m.Checksum != nil {
+		created.Checksums, created.ChecksumType = o.checksumElement()
+	}
+	return &slowAnswer{doc: func(started bool) []byte { return s3xml.AppendCompleteResult(nil, created, started) }, head: func() {
+		x.respond(200, resp)
+		x.setSSE(&x.bucket, c.u.attrs)
+	}}
+}
+
+// location is the URL of the object as the client addresses it.
+func (x *exchange) location() string {
+	scheme := "http://"
+	if x.tls {
+		scheme = "https://"
+	}
+	return scheme + x.head.host + x.head.path
+}

@@ -1,0 +1,72 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// countedListener hands out connections that are counted and whose writes may take any time as long as they move.
+type countedListener struct {
+	net.Listener
+	s *Server
+}
+
+// Accept waits for the next connection.
+func (l *countedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.s.conns.Add(1)
+	return &countedConn{Conn: c, s: l.s}, nil
+}
+
+// countedConn lies below TLS: a TLS write that has timed out cannot be resumed, a plain one can.
+type countedConn struct {
+	net.Conn
+	s     *Server
+	once  sync.Once
+	armed time.Time // when the write deadline was last set
+}
+
+// Write sends p as a whole. The stall limit counts from the last byte that moved, not from the start of the answer.
+func (c *countedConn) Write(p []byte) (written int, err error) {
+	for {
+		if now := time.Now(); now.Sub(c.armed) > time.Second {
+			c.armed = now
+			if err := c.Conn.SetWriteDeadline(now.Add(c.s.limits.StallTimeout)); err != nil {
+				return written, err
+			}
+		}
+		n, err := c.Conn.Write(p)
+		written += n
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return written, err
+		}
+		p = p[n:]
+		c.armed = time.Time{}
+	}
+}
+
+// SetWriteDeadline is the engine's, which means a whole answer by it; Write keeps its own.
+func (c *countedConn) SetWriteDeadline(time.Time) error { return nil }
+
+// Close closes the connection and stops counting it.
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.s.conns.Add(-1) })
+	return c.Conn.Close()
+}
+
+// Serve accepts connections until Shutdown.
+func (s *Server) Serve(ln net.Listener) error {
+	return s.http.Serve(&countedListener{Listener: ln, s: s})
+}
+
+// ServeTLS is Serve behind TLS.
+func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
+	return s.http.Serve(tls.NewListener(&countedListener{Listener: ln, s: s}, config))
+}

@@ -1,0 +1,273 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3op"
+	"s3veil/proxy/upstream"
+	"s3veil/sigv4"
+)
+
+// exchange is one request and its answer. It lives from the request head to the last byte of the answer, which a body
+// stream writes after the handler has returned.
+type exchange struct {
+	s      *Server
+	st     *state
+	ctx    *fasthttp.RequestCtx
+	id     string // x-amz-request-id
+	start  time.Time
+	head   head
+	req    s3op.Request
+	auth   *sigv4.Verified
+	client *client
+	bucket bucket
+	source netip.Addr
+	tls    bool
+	body   *requestBody // nil until the body is asked for
+
+	paired    context.Context  // holds two reserved connections for a streamed copy, nil otherwise
+	storeID   string           // x-amz-id-2: the store's request id
+	code      string           // of the answer, for metrics and audit
+	streaming bool             // a body stream finishes the exchange
+	note      note             // what the audit line tells
+	refusal   []upstream.Field // headers of the store's own error
+}
+
+func (s *Server) newExchangeRaw(ctx *fasthttp.RequestCtx) *exchange {
+	x := &exchange{s: s, st: s.state.Load(), ctx: ctx, id: newRequestID(), start: s.now()}
+	s.active.Add(1)
+	ctx.Response.Header.DisableNormalizing()
+	ctx.Response.Header.SetNoDefaultContentType(true)
+	return x
+}
+
+func (s *Server) newExchange(ctx *fasthttp.RequestCtx) *exchange {
+	x := s.newExchangeRaw(ctx)
+	x.tls = ctx.IsTLS()
+	if addr, ok := ctx.RemoteAddr().(*net.TCPAddr); ok {
+		x.source = addr.AddrPort().Addr().Unmap()
+	}
+	return x
+}
+
+// newRequestID returns 16 upper-case hexadecimal digits.
+func newRequestID() string {
+	var b [8]byte
+	rand.Read(b[:])
+	return strings.ToUpper(hex.EncodeToString(b[:]))
+}
+
+// admit reads the head, routes, authenticates and authorises. Nothing has been sent upstream when it returns.
+func (x *exchange) admit() error {
+	var err error
+	if x.head, err = parseHead(&x.ctx.Request.Header); err != nil {
+		e := s3err.InvalidRequest.With(err)
+		e.Close = true
+		return e
+	}
+	x.trustForwarded()
+	if x.head.method == "OPTIONS" {
+		return x.admitPreflight()
+	}
+	if x.req, err = x.st.router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.get); err != nil {
+		return err
+	}
+	if err := x.authenticate(); err != nil {
+		return err
+	}
+	if x.auth != nil {
+		x.hoist()
+	}
+	if err := x.checkAmzHeaders(); err != nil {
+		return err
+	}
+	return x.authorise()
+}
+
+// serve runs the handler of an admitted request.
+func (x *exchange) serve() error {
+	if h := handlers[x.req.Op]; h != nil {
+		return h(x)
+	}
+	if x.req.Info.Treatment == s3op.Pass {
+		return (*exchange).pass(x)
+	}
+	return s3err.NotImplemented
+}
+
+// trustForwarded takes source address and TLS from a trusted balancer's headers.
+func (x *exchange) trustForwarded() {
+	trusted := func(a netip.Addr) bool {
+		for _, p := range x.st.settings.TrustProxies {
+			if p.Contains(a) {
+				return true
+			}
+		}
+		return false
+	}
+	if !trusted(x.source) {
+		return
+	}
+	if strings.EqualFold(x.head.get("x-forwarded-proto"), "https") {
+		x.tls = true
+	}
+	// The last address that is not a trusted proxy's is the client's; what stands before it, the client may have written.
+	hops := strings.Split(x.head.joined("x-forwarded-for"), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		a, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			return
+		}
+		x.source = a.Unmap()
+		if !trusted(x.source) {
+			return
+		}
+	}
+}
+
+// call sends a request to the store of the bucket. Header, query and body are s3veil's own by now.
+func (x *exchange) call(r *upstream.Request) (*upstream.Response, error) {
+	return x.callOn(x.bucket.store.data, r)
+}
+
+// context is the context of requests to the store and the KMS. It carries no deadline of the client's: the engine does not
+// tell when one has gone, every phase has its own limit.
+func (x *exchange) context() context.Context {
+	if x.paired != nil {
+		return x.paired
+	}
+	return context.Background()
+}
+
+// callControl is call on the second pool, for requests made while a connection of the first one is held.
+func (x *exchange) callControl(r *upstream.Request) (*upstream.Response, error) {
+	return x.callOn(x.bucket.store.control, r)
+}
+
+func (x *exchange) callOn(c *upstream.Client, r *upstream.Request) (*upstream.Response, error) {
+	if r.Bucket == "" && x.bucket.name != "" {
+		r.Bucket = x.bucket.name
+	}
+	resp, err := c.Do(x.context(), r)
+	if err != nil {
+		return nil, err
+	}
+	if id := resp.Get("x-amz-request-id"); id != "" {
+		x.storeID = id
+	}
+	return resp, nil
+}
+
+// set adds an answer header.
+func (x *exchange) set(name, value string) { x.ctx.Response.Header.Set(name, value) }
+
+// fail answers with an error. It is the only place where an error becomes an answer, and the only one that logs it.
+func (x *exchange) fail(err error) {
+	e := s3err.From(err)
+	x.code = e.Code
+	x.note.class = e.Class
+	x.logFailure(e)
+	r := &x.ctx.Response
+	r.ResetBody()
+	r.Header.Reset()
+	r.Header.DisableNormalizing()
+	r.Header.SetNoDefaultContentType(true)
+	r.SetStatusCode(e.Status)
+	x.setIDs()
+	for _, f := range x.refusal {
+		x.set(f.Name, f.Value)
+	}
+	if x.head.method != fasthttp.MethodHead {
+		r.Header.SetContentType("application/xml")
+		r.SetBody(s3err.Body(e, x.resource(), x.id, x.storeID))
+	} else {
+		r.Header.SetContentLength(0)
+	}
+	if e.Close || !x.bodyDone() {
+		x.ctx.SetConnectionClose()
+	}
+}
+
+func (x *exchange) resource() string {
+	if x.req.Bucket == "" {
+		return x.head.path
+	}
+	return "/" + x.req.Bucket + ifNotEmpty("/", x.req.Key)
+}
+
+func ifNotEmpty(prefix, s string) string {
+	if s == "" {
+		return ""
+	}
+	return prefix + s
+}
+
+func (x *exchange) logFailure(e s3err.Error) {
+	attrs := []any{"request_id", x.id, "upstream_request_id", x.storeID, "op", string(x.req.Op), "code", e.Code, "status", e.Status}
+	if e.Class != "" {
+		attrs = append(attrs, "class", e.Class)
+	}
+	if x.client != nil {
+		attrs = append(attrs, "client", x.client.name)
+	}
+	if e.Cause != nil {
+		attrs = append(attrs, "cause", e.Cause.Error())
+	}
+	switch {
+	case e.Class != "" || e.Status >= 500:
+		x.s.log.Error("request failed", attrs...)
+	default:
+		x.s.log.Info("request refused", attrs...)
+	}
+}
+
+// setIDs adds the request ids: the first is s3veil's own, the second the store's.
+func (x *exchange) setIDs() {
+	x.set("x-amz-request-id", x.id)
+	if x.storeID != "" {
+		x.set("x-amz-id-2", x.storeID)
+	}
+}
+
+// respond starts an answer: status, ids and the headers that the operation lets back from the store.
+func (x *exchange) respond(status int, from *upstream.Response) {
+	x.ctx.Response.SetStatusCode(status)
+	x.code = strconv.Itoa(status)
+	if from != nil {
+		for _, f := range from.Header {
+			if f.Name != "content-type" && x.req.Info.MayAnswer(f.Name) {
+				x.ctx.Response.Header.Add(f.Name, f.Value)
+			}
+		}
+	}
+	x.setIDs()
+}
+
+// xml answers with a document.
+func (x *exchange) xml(status int, doc []byte) error {
+	x.ctx.Response.SetStatusCode(status)
+	x.code = strconv.Itoa(status)
+	x.ctx.Response.Header.SetContentType("application/xml")
+	x.ctx.Response.SetBody(doc)
+	return nil
+}
+
+// finish is called once, after the last byte of the answer: metrics and audit.
+func (x *exchange) finish() {
+	x.s.active.Add(-1)
+	x.s.tele.done(x)
+}
+
+// errShortBody is what a client that died in mid-body leaves behind.
+var errShortBody = errors.New("request body ended early")

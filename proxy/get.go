@@ -1,0 +1,367 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"s3veil/crypto/size"
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/upstream"
+	"s3veil/sigv4"
+)
+
+// read is what a GET or HEAD asks for.
+type read struct {
+	cond   conditions
+	rng    byteRange
+	header string // the Range header as sent
+	part   int    // partNumber, 0 for none
+	pin    string // store's ETag that a second request must still find
+	query  []upstream.Param
+}
+
+func (x *exchange) newRead() (*read, error) {
+	r := &read{header: x.head.get("range"), rng: parseRange(x.head.get("range")), cond: readConditions(&x.head)}
+	if v, ok := x.req.Get("versionId"); ok {
+		r.query = append(r.query, upstream.Param{Name: "versionId", Value: v})
+	}
+	if v, ok := x.req.Get("partNumber"); ok {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > size.MaxParts {
+			return nil, s3err.InvalidArgument.With(fmt.Errorf("partNumber %q", v))
+		}
+		if r.rng.set {
+			return nil, s3err.InvalidRequest.With(errors.New("range and partNumber together"))
+		}
+		r.part = n
+	}
+	return r, nil
+}
+
+// getObject answers GetObject. The common cases cost one request to the store: its answer carries body and envelope.
+func (x *exchange) getObject() error {
+	r, err := x.newRead()
+	if err != nil {
+		return err
+	}
+	if err := x.discardBody(); err != nil {
+		return err
+	}
+	guess, ok := r.rng.guess()
+	if !ok || r.part > 0 {
+		return x.getKnown(r)
+	}
+	resp, err := x.fetch(r, "GET", guess)
+	if err != nil {
+		return err
+	}
+	switch resp.Status {
+	case 200, 206:
+	case 416:
+		resp.Body.Close()
+		return x.getKnown(r)
+	default:
+		return x.answerRefusal(resp)
+	}
+	if (resp.Status == 206) != (guess != "") {
+		resp.Body.Close()
+		return lengthError("status %d for range %q", resp.Status, guess)
+	}
+	o, err := x.openObject(&x.bucket, x.req.Key, resp)
+	if err != nil {
+		resp.Body.Close()
+		return err
+	}
+	return x.deliver(r, o, resp)
+}
+
+// getKnown answers a GET whose stored range depends on the object's size or parts: HEAD first.
+func (x *exchange) getKnown(r *read) error {
+	o, err := x.stat(r)
+	if o == nil || err != nil {
+		return err
+	}
+	return x.deliver(r, o, nil)
+}
+
+// stat asks HEAD for the object. A nil object without an error means that the answer (304, 412) has been given.
+func (x *exchange) stat(r *read) (*object, error) {
+	resp, err := x.fetch(r, "HEAD", "")
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.Status != 200 {
+		return nil, x.answerRefusal(resp)
+	}
+	return x.openObject(&x.bucket, x.req.Key, resp)
+}
+
+// fetch sends a GET or HEAD with the client's conditions, or pinned to an ETag.
+func (x *exchange) fetch(r *read, method, stored string) (*upstream.Response, error) {
+	req := &upstream.Request{Op: string(x.req.Op), Method: method, Key: x.req.Key, Query: r.query, Idempotent: true}
+	if stored != "" {
+		req.Header = append(req.Header, upstream.Field{Name: "range", Value: stored})
+	}
+	if r.pin != "" {
+		req.Header = append(req.Header, upstream.Field{Name: "if-match", Value: r.pin})
+	} else {
+		req.Header = append(req.Header, r.cond.forward()...)
+	}
+	req.Header = append(req.Header, x.forwarded(isReadHeader)...)
+	return x.call(req)
+}
+
+// isReadHeader names the request headers that go up with a GET or HEAD beside range and conditions.
+func isReadHeader(name string) bool {
+	return name == "x-amz-expected-bucket-owner" || name == "x-amz-request-payer" || name == "origin"
+}
+
+// deliver answers with the wanted bytes of o. resp may already hold them; otherwise they are fetched, pinned to the
+// object that o describes.
+func (x *exchange) deliver(r *read, o *object, resp *upstream.Response) error {
+	drop := func() {
+		if resp != nil {
+			resp.Body.Close()
+		}
+	}
+	if done, err := x.decide(r, o); done || err != nil {
+		drop()
+		return err
+	}
+	w, err := r.window(o)
+	if err != nil {
+		drop()
+		return err
+	}
+	if resp == nil || !w.covers(resp, o) {
+		drop()
+		if resp, err = x.refetch(r, o, w); err != nil {
+			return err
+		}
+	}
+	return x.send(o, w, resp)
+}
+
+// decide evaluates what s3veil decides itself: lists of ETags and If-Range. done means that the answer has been given.
+func (x *exchange) decide(r *read, o *object) (done bool, err error) {
+	switch r.cond.evaluate(o.clientETag(), o.etag) {
+	case conditionFailed:
+		return false, s3err.PreconditionFailed
+	case conditionNotModified:
+		x.respondObject(304, o)
+		return true, nil
+	}
+	if r.rng.set && !r.cond.rangeApplies(o) {
+		r.rng = byteRange{}
+	}
+	return false, nil
+}
+
+// window is the part of an object that is sent.
+type window struct {
+	a, b     int64 // plaintext bytes, b = a-1 for none
+	partial  bool  // 206
+	from, to int64 // stored bytes
+	whole    bool  // all stored bytes
+	segments []size.Segment
+	parts    int // x-amz-mp-parts-count for partNumber requests
+}
+
+// window resolves the range or part number against the object.
+func (r *read) window(o *object) (w window, err error) {
+	w = window{a: 0, b: o.content - 1}
+	switch {
+	case r.part > 0:
+		if err := w.selectPart(r.part, o); err != nil {
+			return w, err
+		}
+	case r.rng.set:
+		var ok bool
+		if w.a, w.b, ok = r.rng.resolve(o.content); !ok {
+			return w, s3err.Range(r.header, o.content)
+		}
+		w.partial = true
+	}
+	if w.b < w.a {
+		w.whole = o.stored == 0
+		return w, nil
+	}
+	if o.plaintext() {
+		w.from, w.to = w.a, w.b
+	} else if w.from, w.to, w.segments, err = o.table.Range(w.a, w.b); err != nil {
+		return w, err
+	}
+	w.whole = w.from == 0 && w.to == o.stored-1
+	return w, nil
+}
+
+// selectPart narrows the window to a part as the client numbered it. A single PUT is its own part 1.
+func (w *window) selectPart(n int, o *object) error {
+	w.partial = true
+	if o.manifest == nil {
+		if n != 1 {
+			return s3err.InvalidPartNumber
+		}
+		return nil
+	}
+	w.parts = o.table.Len()
+	for i := range w.parts {
+		if p := o.table.Part(i); p.Number == n {
+			w.a = o.table.Start(i)
+			w.b = w.a + p.Size - 1
+			return nil
+		}
+	}
+	return s3err.InvalidPartNumber
+}
+
+// covers reports whether an answer of the store holds exactly the stored bytes of the window.
+func (w *window) covers(resp *upstream.Response, o *object) bool {
+	if w.b < w.a {
+		return resp.Status == 200 && o.stored == 0
+	}
+	if resp.Status == 200 {
+		return w.whole
+	}
+	cr, ok := parseContentRange(resp.Get("content-range"))
+	return ok && cr.from == w.from && cr.to == w.to
+}
+
+// refetch asks for exactly the stored bytes of the window and makes sure that it is still the same object (FORMAT.md 5.7).
+func (x *exchange) refetch(r *read, o *object, w window) (*upstream.Response, error) {
+	stored := ""
+	if !w.whole && w.b >= w.a {
+		stored = formatRange(w.from, w.to)
+	}
+	r.pin = o.etag
+	resp, err := x.fetch(r, "GET", stored)
+	if err != nil {
+		return nil, err
+	}
+	if resp.Status >= 300 {
+		if resp.Status == 412 {
+			resp.Body.Close()
+			return nil, s3err.SlowDown.With(errors.New("object changed between two requests"))
+		}
+		return nil, x.storeError(resp)
+	}
+	entry, err := classify(resp.Header)
+	if err == nil && entry != o.entry {
+		err = errExchanged
+	}
+	if err == nil && w.b >= w.a && !w.covers(resp, o) {
+		err = lengthError("content-range %q", resp.Get("content-range"))
+	}
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp, nil
+}
+
+// send answers with the body. The first package is opened before the head goes out.
+func (x *exchange) send(o *object, w window, resp *upstream.Response) error {
+	status, n := 200, w.b-w.a+1
+	if w.partial {
+		status = 206
+	}
+	if o.plaintext() {
+		x.respondObject(status, o)
+		if err := x.applyOverrides(); err != nil {
+			resp.Body.Close()
+			return err
+		}
+		x.setWindow(o, w)
+		x.stream(&relayBody{src: resp.Body, left: n}, n)
+		return nil
+	}
+	body, err := x.s.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, w.segments)
+	if err != nil {
+		return err
+	}
+	if o.manifest != nil {
+		body.part = partNonces(o.manifest)
+	}
+	x.respondObject(status, o)
+	if err := x.applyOverrides(); err != nil {
+		body.Close()
+		return err
+	}
+	x.setWindow(o, w)
+	x.stream(body, n)
+	return nil
+}
+
+func (x *exchange) setWindow(o *object, w window) {
+	if w.parts > 0 {
+		x.set("x-amz-mp-parts-count", strconv.Itoa(w.parts))
+	}
+	if w.partial && w.b >= w.a {
+		x.set("content-range", fmt.Sprintf("bytes %d-%d/%d", w.a, w.b, o.content))
+	} else if !w.partial {
+		x.setStoredSums(o)
+	}
+}
+
+// headObject answers HeadObject, ranges and part numbers included.
+func (x *exchange) headObject() error {
+	r, err := x.newRead()
+	if err != nil {
+		return err
+	}
+	if err := x.discardBody(); err != nil {
+		return err
+	}
+	o, err := x.stat(r)
+	if o == nil || err != nil {
+		return err
+	}
+	if done, err := x.decide(r, o); done || err != nil {
+		return err
+	}
+	w, err := r.window(o)
+	if err != nil {
+		return err
+	}
+	status := 200
+	if w.partial {
+		status = 206
+	}
+	x.respondObject(status, o)
+	if err := x.applyOverrides(); err != nil {
+		return err
+	}
+	x.setWindow(o, w)
+	x.ctx.Response.Header.SetContentLength(int(w.b - w.a + 1))
+	x.ctx.Response.SkipBody = true
+	return nil
+}
+
+// overrides are the response-* parameters and the headers they replace. They are applied here and not by the store, since
+// the metadata MAC covers what was written.
+var overrides = map[string]string{
+	"response-content-type": "content-type", "response-content-language": "content-language", "response-expires": "expires",
+	"response-cache-control": "cache-control", "response-content-disposition": "content-disposition",
+	"response-content-encoding": "content-encoding",
+}
+
+func (x *exchange) applyOverrides() error {
+	for _, p := range x.req.Query {
+		name, ok := overrides[p.Name]
+		if !ok {
+			continue
+		}
+		if x.auth.Kind == sigv4.Anonymous {
+			return s3err.InvalidRequest.With(errors.New("response-* parameters on an unsigned request"))
+		}
+		for i := 0; i < len(p.Value); i++ {
+			if p.Value[i] < ' ' || p.Value[i] == 0x7f {
+				return s3err.InvalidArgument.With(fmt.Errorf("%s: control character", p.Name))
+			}
+		}
+		x.set(name, p.Value)
+	}
+	return nil
+}

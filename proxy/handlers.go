@@ -1,0 +1,32 @@
+package proxy
+
+import "s3veil/proxy/s3op"
+
+// handlers are the operations that s3veil transforms or rewrites. What is not here passes re-signed where the operation
+// table says so, and is refused otherwise: nothing falls through. Handlers run behind admit, which has verified the signature.
+var handlers map[s3op.Op]func(*exchange) error
+
+func init() {
+	handlers = map[s3op.Op]func(*exchange) error{
+		"PutObject":               (*exchange).putObject,
+		"GetObject":               (*exchange).getObject,
+		"HeadObject":              (*exchange).headObject,
+		"GetObjectAttributes":     (*exchange).getObjectAttributes,
+		"CopyObject":              (*exchange).copyObject,
+		"CreateMultipartUpload":   (*exchange).createMultipartUpload,
+		"UploadPart":              (*exchange).uploadPart,
+		"UploadPartCopy":          (*exchange).uploadPartCopy,
+		"CompleteMultipartUpload": (*exchange).completeMultipartUpload,
+		"AbortMultipartUpload":    (*exchange).abortMultipartUpload,
+		"ListParts":               (*exchange).listParts,
+		"ListMultipartUploads":    (*exchange).listMultipartUploads,
+		"ListObjects":             (*exchange).listObjects,
+		"ListObjectsV2":           (*exchange).listObjects,
+		"ListObjectVersions":      (*exchange).listObjects,
+		"DeleteObjects":           (*exchange).deleteObjects,
+		"ListBuckets":             (*exchange).listBuckets,
+		"CreateBucket":            (*exchange).createBucket,
+		"DeleteBucket":            (*exchange).deleteBucket,
+		s3op.Preflight:            (*exchange).preflight,
+	}
+}

@@ -1,0 +1,154 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"s3veil/sigv4"
+)
+
+// head is the head of a request as it stood on the wire. It is parsed from the raw header block, because the engine's
+// parsed header keeps only one of Content-Length and Transfer-Encoding, forgets the order and merges trailers later.
+// It owns its strings: nothing points into the engine's pooled buffers.
+type head struct {
+	method string
+	path   string // raw, at least "/"
+	query  string // raw, without "?"
+	host   string
+	fields []sigv4.Field // names in lower case, in order of arrival
+}
+
+var (
+	errDualFraming   = errors.New("content-length together with transfer-encoding")
+	errHeaderSyntax  = errors.New("malformed header line")
+	errFraming       = errors.New("unsupported transfer-encoding")
+	errRequestTarget = errors.New("malformed request target")
+)
+
+// parseHead reads the head of a request. Errors mean 400 and a closed connection: whoever sends such a head may have
+// another idea of where the body ends.
+func parseHead(h *fasthttp.RequestHeader) (head, error) {
+	out := head{method: string(h.Method())}
+	block := string(h.RawHeaders())
+	out.fields = make([]sigv4.Field, 0, 1+strings.Count(block, "\n"))
+	var length, transfer int
+	for len(block) > 0 {
+		line, rest, _ := strings.Cut(block, "\n")
+		block = rest
+		line = strings.TrimSuffix(line, "\r")
+		if line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || !isToken(name) {
+			return out, errHeaderSyntax
+		}
+		name = strings.ToLower(name)
+		value = strings.Trim(value, " \t")
+		switch name {
+		case "content-length":
+			length++
+		case "transfer-encoding":
+			transfer++
+			if !strings.EqualFold(value, "chunked") {
+				return out, errFraming
+			}
+		case "host":
+			out.host = value
+		}
+		out.fields = append(out.fields, sigv4.Field{Name: name, Value: value})
+	}
+	if length > 1 || transfer > 1 || length+transfer > 1 {
+		return out, errDualFraming
+	}
+	return out, out.setTarget(h.RequestURI())
+}
+
+// setTarget splits the raw request target; the absolute form (RFC 9112 3.2.2) names the host itself.
+func (h *head) setTarget(raw []byte) error {
+	if i := bytes.IndexByte(raw, '#'); i >= 0 {
+		raw = raw[:i]
+	}
+	target := string(raw)
+	if lower := strings.ToLower(target); strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://") {
+		_, after, _ := strings.Cut(target, "://")
+		authority, path, found := strings.Cut(after, "/")
+		if strings.ContainsAny(authority, "@?#") || authority == "" {
+			return errRequestTarget
+		}
+		h.host = authority
+		target = "/"
+		if found {
+			target += path
+		}
+	}
+	if !strings.HasPrefix(target, "/") {
+		return errRequestTarget
+	}
+	h.path, h.query, _ = strings.Cut(target, "?")
+	return nil
+}
+
+// get returns the first value of a header by lower-case name, "" when it is absent.
+func (h *head) get(name string) string {
+	for i := range h.fields {
+		if h.fields[i].Name == name {
+			return h.fields[i].Value
+		}
+	}
+	return ""
+}
+
+// has reports whether a header is present.
+func (h *head) has(name string) bool {
+	for i := range h.fields {
+		if h.fields[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// joined returns all values of a header joined with commas, as RFC 9110 5.2 combines them.
+func (h *head) joined(name string) string {
+	first, more := "", []string(nil)
+	for i := range h.fields {
+		if h.fields[i].Name != name {
+			continue
+		}
+		if first == "" && more == nil {
+			first, more = h.fields[i].Value, []string{}
+			continue
+		}
+		more = append(more, h.fields[i].Value)
+	}
+	if len(more) == 0 {
+		return first
+	}
+	return first + "," + strings.Join(more, ",")
+}
+
+// request is the view that signatures are computed over.
+func (h *head) request() *sigv4.Request {
+	return &sigv4.Request{Method: h.method, Path: h.path, Query: h.query, Host: h.host, Header: h.fields}
+}
+
+// isToken reports whether name is an RFC 9110 token: no space before the colon, no control characters.
+func isToken(name string) bool {
+	if name == "" {
+		return false
+	}
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,210 @@
+package proxy
+
+import (
+	"fmt"
+	"sync"
+
+	"s3veil/crypto/envelope"
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3xml"
+	"s3veil/proxy/upstream"
+)
+
+// listObjects answers ListObjects, ListObjectsV2 and ListObjectVersions: plaintext sizes, the reserved prefix hidden and the
+// page filled up from what follows.
+func (x *exchange) listObjects() error {
+	if err := x.discardBody(); err != nil {
+		return err
+	}
+	query := x.passQuery()
+	page, resp, err := x.listPage(query)
+	if err != nil {
+		return err
+	}
+	for page.Hidden > 0 && page.Truncated {
+		hidden := page.Hidden
+		next, _, err := x.listPage(after(query, string(x.req.Op), max(page.Last, s3xml.AfterReserved), hidden))
+		if err != nil {
+			return err
+		}
+		page.Hidden = 0
+		page.Extend(next)
+	}
+	if x.bucket.rule.AllowPlaintext {
+		if err := x.measure(page.Entries); err != nil {
+			return err
+		}
+	}
+	x.respond(200, resp)
+	return x.xml(200, page.Append(nil, x.req.Bucket))
+}
+
+// listPage reads one page of the store.
+func (x *exchange) listPage(query []upstream.Param) (*s3xml.List, *upstream.Response, error) {
+	resp, err := x.call(&upstream.Request{Op: string(x.req.Op), Method: "GET", Query: query, Header: x.sideHeaders(), Idempotent: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	if resp.Status != 200 {
+		return nil, nil, x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	doc, err := readDocument(resp.Body)
+	if err != nil {
+		return nil, nil, err
+	}
+	page, err := s3xml.ParseList(doc)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
+	}
+	return page, resp, nil
+}
+
+// after turns the query of a page into that of the one which makes up for hidden entries: it starts after a key of s3veil's
+// choice and asks for as many entries as are missing.
+func after(query []upstream.Param, op, last string, missing int) []upstream.Param {
+	name := "marker"
+	switch op {
+	case "ListObjectsV2":
+		name = "start-after"
+	case "ListObjectVersions":
+		name = "key-marker"
+	}
+	out := []upstream.Param{{Name: name, Value: last}, {Name: "max-keys", Value: itoa(int64(missing))}}
+	for _, p := range query {
+		switch p.Name {
+		case "marker", "start-after", "key-marker", "version-id-marker", "continuation-token", "max-keys":
+		default:
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// measure tells encrypted from plaintext entries of a bucket that may hold both, by HEAD behind a cache whose key names one
+// immutable state of an object.
+func (x *exchange) measure(entries []s3xml.Entry) error {
+	gate := make(chan struct{}, x.s.limits.ListHeads)
+	var wait sync.WaitGroup
+	var once sync.Once
+	var failed error
+	for i := range entries {
+		e := &entries[i]
+		if e.Stored < 0 {
+			continue
+		}
+		key := sizeKey{store: x.bucket.store.name, bucket: x.bucket.name, key: e.Key, etag: e.ETag + e.VersionID}
+		if known, ok := x.s.caches.sizes.Get(key); ok {
+			known.apply(e)
+			continue
+		}
+		gate <- struct{}{}
+		x.s.heads <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-gate; <-x.s.heads }()
+			sealed, err := x.isSealed(e)
+			if err != nil {
+				once.Do(func() { failed = err })
+				return
+			}
+			size := listedSize{sealed: sealed}
+			x.s.caches.sizes.Add(key, size)
+			size.apply(e)
+		})
+	}
+	wait.Wait()
+	return failed
+}
+
+func (l listedSize) apply(e *s3xml.Entry) {
+	if !l.sealed {
+		e.Plaintext, e.Size = true, e.Stored
+	}
+}
+
+// isSealed asks whether a listed object carries an envelope. An object that has gone meanwhile keeps its estimate.
+func (x *exchange) isSealed(e *s3xml.Entry) (bool, error) {
+	req := &upstream.Request{Op: "HeadObject", Method: "HEAD", Bucket: x.bucket.name, Key: e.Key, Idempotent: true}
+	if e.VersionID != "" {
+		req.Query = []upstream.Param{{Name: "versionId", Value: e.VersionID}}
+	}
+	resp, err := x.bucket.store.data.Do(x.context(), req)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.Status == 404:
+		return true, nil
+	case resp.Status != 200:
+		return false, fmt.Errorf("%w: HEAD of a listed object answers %d", upstream.ErrUnavailable, resp.Status)
+	}
+	return resp.Get(entryName) != "", nil
+}
+
+// listMultipartUploads answers ListMultipartUploads. The store knows only its own upload ids; what the client gets serves
+// Abort and ListParts, and in state-object mode everything.
+func (x *exchange) listMultipartUploads() error {
+	if err := x.discardBody(); err != nil {
+		return err
+	}
+	query := x.passQuery()
+	if marker, ok := x.req.Get("upload-id-marker"); ok && marker != "" {
+		id, err := x.markerID(marker)
+		if err != nil {
+			return err
+		}
+		query = append(query, upstream.Param{Name: "upload-id-marker", Value: id})
+	}
+	resp, err := x.call(&upstream.Request{Op: string(x.req.Op), Method: "GET", Query: query, Header: x.sideHeaders(), Idempotent: true})
+	if err != nil {
+		return err
+	}
+	if resp.Status != 200 {
+		return x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	doc, err := readDocument(resp.Body)
+	if err != nil {
+		return err
+	}
+	return x.answerUploads(resp, doc)
+}
+
+// answerUploads rewrites a page of uploads: ids in the client's form, the probes of s3veil hidden.
+func (x *exchange) answerUploads(resp *upstream.Response, doc []byte) error {
+	page, err := s3xml.ParseUploads(doc)
+	if err != nil {
+		return fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
+	}
+	form := envelope.ListedID
+	if x.bucket.rule.UploadID == UploadIDState {
+		form = envelope.StateID
+	}
+	marker, _ := x.req.Get("upload-id-marker")
+	x.respond(200, resp)
+	return x.xml(200, page.Append(nil, x.req.Bucket, marker, form))
+}
+
+// markerID returns the store's upload id of a marker in any form.
+func (x *exchange) markerID(marker string) (string, error) {
+	parsed, err := envelope.ParseUploadID(marker)
+	if err != nil {
+		return "", s3err.Argument("Invalid uploadId marker", "upload-id-marker", marker)
+	}
+	switch parsed.Form {
+	case envelope.FormListed:
+		return parsed.Upstream, nil
+	case envelope.FormToken:
+		return parsed.Token.UpstreamID, nil
+	}
+	raw, err := x.readReserved(&x.bucket, envelope.StateNameOf(parsed.State))
+	if err != nil {
+		return "", err
+	}
+	token, err := envelope.ParseStateToken(parsed.State, raw)
+	if err != nil {
+		return "", s3err.Argument("Invalid uploadId marker", "upload-id-marker", marker)
+	}
+	return token.UpstreamID, nil
+}

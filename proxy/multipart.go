@@ -1,0 +1,357 @@
+package proxy
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"s3veil/crypto/envelope"
+	"s3veil/crypto/size"
+	"s3veil/proxy/etag"
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3xml"
+	"s3veil/proxy/upstream"
+	"s3veil/sigv4"
+	"s3veil/sigv4/checksum"
+)
+
+// createMultipartUpload draws the object's keys, starts the upload with the object's envelope in its metadata, and returns
+// a sealed upload id from which any replica can go on.
+func (x *exchange) createMultipartUpload() error {
+	if err := x.checkWriteHeaders(); err != nil {
+		return err
+	}
+	if err := x.discardBody(); err != nil {
+		return err
+	}
+	a := x.newAttributes()
+	defer a.DEK.Zero()
+	var err error
+	if a.Declared, err = x.declaredChecksum(); err != nil {
+		return err
+	}
+	fields, err := x.objectFields()
+	if err != nil {
+		return err
+	}
+	key, err := x.writeKey(&x.bucket)
+	if err != nil {
+		return err
+	}
+	defer key.Release()
+	h := x.newHeader(&x.bucket, envelope.Multipart, key)
+	sealed, err := sealObject(h, key.Bound, x.bucket.location(x.req.Key), a, fields)
+	if err != nil {
+		return err
+	}
+	id, resp, err := x.startUpload(fields, sealed)
+	if err != nil {
+		return err
+	}
+	h.Kind = envelope.Token
+	token, err := envelope.Seal(h, key.Bound, x.bucket.location(x.req.Key), a)
+	if err != nil {
+		return err
+	}
+	clientID, err := x.newUploadID(id, token, a)
+	if err != nil {
+		return err
+	}
+	x.respond(200, resp)
+	x.setSSE(&x.bucket, a)
+	if alg, full := declaredNames(a.Declared); alg != "" {
+		x.set("x-amz-checksum-algorithm", alg)
+		x.set("x-amz-checksum-type", full)
+	}
+	return x.xml(200, s3xml.AppendInitiate(nil, s3xml.Names{Bucket: x.req.Bucket, Key: x.req.Key, UploadID: clientID}))
+}
+
+// startUpload creates the upload at the store and returns its id.
+func (x *exchange) startUpload(fields []upstream.Field, sealed *envelope.Sealed) (string, *upstream.Response, error) {
+	req := &upstream.Request{Op: "CreateMultipartUpload", Method: "POST", Key: x.req.Key, Query: []upstream.Param{{Name: "uploads", Bare: true}}}
+	req.Header = append(append(req.Header, fields...), x.sideHeaders()...)
+	req.Header = append(append(req.Header, x.storeSSEOf(&x.bucket)...), upstream.Field{Name: entryName, Value: sealed.Text()})
+	announced, err := x.announceChecksum(&x.bucket)
+	if err != nil {
+		return "", nil, err
+	}
+	req.Header = append(req.Header, announced...)
+	resp, err := x.call(req)
+	if err != nil {
+		return "", nil, err
+	}
+	if resp.Status != 200 {
+		return "", nil, x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	doc, err := readDocument(resp.Body)
+	if err != nil {
+		return "", nil, err
+	}
+	result, err := s3xml.ParseResult(doc, "InitiateMultipartUploadResult", x.req.Bucket)
+	if err == nil && (result.UploadID == "" || len(result.UploadID) > maxUpstreamID) {
+		err = fmt.Errorf("%w: upload id of %d bytes", upstream.ErrUnavailable, len(result.UploadID))
+	}
+	return result.UploadID, resp, err
+}
+
+// maxUpstreamID bounds the store's upload ids, so that the client's stay within FORMAT.md 3.3 in state-object mode at least.
+const maxUpstreamID = 4096
+
+// announceChecksum names the ciphertext checksum that parts will carry where the store takes trailers.
+func (x *exchange) announceChecksum(b *bucket) ([]upstream.Field, error) {
+	mode, err := b.store.data.Mode(x.context(), b.name)
+	if err != nil || mode != upstream.Trailer {
+		return nil, err
+	}
+	return []upstream.Field{{Name: "x-amz-checksum-algorithm", Value: upstream.ChecksumAlgorithm}}, nil
+}
+
+// readDocument reads an XML answer of the store.
+func readDocument(r io.Reader) ([]byte, error) {
+	doc, err := io.ReadAll(io.LimitReader(r, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
+	}
+	if len(doc) > maxAnswer {
+		return nil, fmt.Errorf("%w: answer above %d bytes", upstream.ErrUnavailable, maxAnswer)
+	}
+	return doc, nil
+}
+
+// declaredChecksum reads x-amz-checksum-algorithm and -type of a Create.
+func (x *exchange) declaredChecksum() (*[2]byte, error) {
+	name, kind := x.head.get("x-amz-checksum-algorithm"), strings.ToUpper(x.head.get("x-amz-checksum-type"))
+	if name == "" {
+		if kind != "" {
+			return nil, s3err.Request("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+		}
+		return nil, nil
+	}
+	a, ok := checksum.Parse(name)
+	if !ok {
+		return nil, s3err.Request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+	}
+	full := a == checksum.CRC64NVME
+	switch kind {
+	case "":
+	case "FULL_OBJECT":
+		if a == checksum.SHA1 || a == checksum.SHA256 {
+			return nil, s3err.Request(fmt.Sprintf("The FULL_OBJECT checksum type cannot be used with the %s checksum algorithm.", strings.ToLower(a.String())))
+		}
+		full = true
+	case "COMPOSITE":
+		if a == checksum.CRC64NVME {
+			return nil, s3err.Request("The COMPOSITE checksum type cannot be used with the crc64nvme checksum algorithm.")
+		}
+		full = false
+	default:
+		return nil, s3err.Request("Value for x-amz-checksum-type header is invalid.")
+	}
+	d := [2]byte{byte(a), 0}
+	if full {
+		d[1] = 1
+	}
+	return &d, nil
+}
+
+func declaredNames(d *[2]byte) (algorithm, kind string) {
+	if d == nil {
+		return "", ""
+	}
+	kind = "COMPOSITE"
+	if d[1] == 1 {
+		kind = "FULL_OBJECT"
+	}
+	return checksum.Algorithm(d[0]).String(), kind
+}
+
+// partNumber reads the partNumber of an upload request.
+func (x *exchange) partNumber() (int, error) {
+	v, _ := x.req.Get("partNumber")
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > size.MaxParts {
+		return 0, s3err.Argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", v)
+	}
+	return n, nil
+}
+
+// uploadPart seals one part as a stream of its own, under its own part number and with a fresh R.
+func (x *exchange) uploadPart() error {
+	if err := x.checkWriteHeaders(); err != nil {
+		return err
+	}
+	n, err := x.partNumber()
+	if err != nil {
+		return err
+	}
+	u, err := x.openUpload()
+	if err != nil {
+		return err
+	}
+	defer u.attrs.DEK.Zero()
+	payload, err := x.openPayload()
+	if err != nil {
+		return err
+	}
+	if err := x.matchesDeclared(u); err != nil {
+		return err
+	}
+	resp, err := x.sendPart(u, n, payload, "UploadPart")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	x.respond(200, resp)
+	x.set("etag", etag.ToClient(resp.Get("etag")))
+	x.setPartSums(payload.Checksums())
+	x.setSSE(&x.bucket, u.attrs)
+	return nil
+}
+
+// matchesDeclared holds the part's checksum algorithm against the one declared at Create.
+func (x *exchange) matchesDeclared(u *upload) error {
+	want, _ := u.declared()
+	if want == checksum.None {
+		return nil
+	}
+	for i := range x.head.fields {
+		a, ok := checksum.FromHeader(x.head.fields[i].Name)
+		if ok && a != want {
+			return checksumMismatch(want, a.String())
+		}
+	}
+	for item := range strings.SplitSeq(x.head.joined("x-amz-trailer"), ",") {
+		if a, ok := checksum.FromHeader(strings.ToLower(strings.TrimSpace(item))); ok && a != want {
+			return checksumMismatch(want, a.String())
+		}
+	}
+	return nil
+}
+
+func checksumMismatch(want checksum.Algorithm, got string) error {
+	return s3err.Request(fmt.Sprintf("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s",
+		strings.ToLower(want.String()), strings.ToLower(got)))
+}
+
+// sendPart seals a source as part n. Sending the same ciphertext of a part again changes nothing, so held parts are
+// repeated where the connection fails.
+func (x *exchange) sendPart(u *upload, n int, src source, op string) (*upstream.Response, error) {
+	if src.Len() > maxPut {
+		return nil, s3err.TooLarge(src.Len(), maxPut)
+	}
+	x.note.in = src.Len()
+	req := &upstream.Request{Op: op, Method: "PUT", Key: x.req.Key, Header: x.sideHeaders(),
+		Query: uploadQuery(u.id, upstream.Param{Name: "partNumber", Value: strconv.Itoa(n)})}
+	if src.Len() <= x.s.limits.HeldBody {
+		held, release, err := x.s.sealHeld(src, u.head.Suite, &u.attrs.DEK, n)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+		req.Body, req.Idempotent = held, true
+	} else {
+		body, err := x.s.newSealedBody(src, u.head.Suite, &u.attrs.DEK, n)
+		if err != nil {
+			return nil, err
+		}
+		defer body.Close()
+		req.Body = body
+	}
+	resp, err := x.call(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.Status != 200 {
+		return nil, x.storeError(resp)
+	}
+	return resp, nil
+}
+
+func (x *exchange) setPartSums(sums []sigv4.Sum) {
+	for _, s := range sums {
+		x.set(s.Algorithm.Header(), base64.StdEncoding.EncodeToString(s.Value))
+	}
+}
+
+// abortMultipartUpload drops the upload and its state object.
+func (x *exchange) abortMultipartUpload() error {
+	if err := x.discardBody(); err != nil {
+		return err
+	}
+	id, state, err := x.upstreamUpload()
+	if err != nil {
+		return err
+	}
+	resp, err := x.call(&upstream.Request{Op: "AbortMultipartUpload", Method: "DELETE", Key: x.req.Key, Query: uploadQuery(id),
+		Header: x.sideHeaders(), Idempotent: true})
+	if err != nil {
+		return err
+	}
+	if resp.Status >= 300 {
+		return x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	if state != "" {
+		if err := x.deleteReserved(&x.bucket, state); err != nil {
+			x.s.log.Warn("state object of an aborted upload stays", "request_id", x.id, "cause", err.Error())
+		}
+	}
+	x.respond(204, resp)
+	return nil
+}
+
+// listParts shows the parts of an upload with plaintext sizes.
+func (x *exchange) listParts() error {
+	if err := x.discardBody(); err != nil {
+		return err
+	}
+	id, _, err := x.upstreamUpload()
+	if err != nil {
+		return err
+	}
+	resp, err := x.call(&upstream.Request{Op: "ListParts", Method: "GET", Key: x.req.Key, Header: x.sideHeaders(),
+		Query: uploadQuery(id, x.listQuery("max-parts", "part-number-marker")...), Idempotent: true})
+	if err != nil {
+		return err
+	}
+	if resp.Status != 200 {
+		return x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	doc, err := readDocument(resp.Body)
+	if err != nil {
+		return err
+	}
+	page, err := s3xml.ParseParts(doc)
+	if err != nil {
+		return err
+	}
+	clientID, _ := x.req.Get("uploadId")
+	alg, kind := x.declaredOf()
+	x.respond(200, resp)
+	return x.xml(200, page.Append(nil, s3xml.Names{Bucket: x.req.Bucket, Key: x.req.Key, UploadID: clientID}, alg, kind))
+}
+
+// declaredOf is the checksum declared at Create, where the token opens: a listing must not fail because the KMS is away.
+func (x *exchange) declaredOf() (algorithm, kind string) {
+	u, err := x.openUpload()
+	if err != nil {
+		return "", ""
+	}
+	defer u.attrs.DEK.Zero()
+	return declaredNames(u.attrs.Declared)
+}
+
+// listQuery returns the named parameters of the request as it sent them.
+func (x *exchange) listQuery(names ...string) []upstream.Param {
+	var out []upstream.Param
+	for _, name := range names {
+		if v, ok := x.req.Get(name); ok {
+			out = append(out, upstream.Param{Name: name, Value: v})
+		}
+	}
+	return out
+}

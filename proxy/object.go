@@ -1,0 +1,235 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"s3veil/crypto/envelope"
+	"s3veil/crypto/kms"
+	"s3veil/crypto/manifest"
+	"s3veil/crypto/size"
+	"s3veil/crypto/stream"
+	"s3veil/keycache"
+	"s3veil/proxy/etag"
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/upstream"
+)
+
+// metaPrefix starts user metadata headers; entryName is the header that carries the envelope.
+const (
+	metaPrefix = "x-amz-meta-"
+	entryName  = metaPrefix + envelope.MetadataName
+)
+
+// lengthError is the class of stored lengths and ranges other than the sealed ones.
+func lengthError(format string, args ...any) error {
+	return s3err.Integrity(s3err.ClassLength, fmt.Errorf(format, args...))
+}
+
+func ambiguous(format string, args ...any) error {
+	return s3err.Integrity(s3err.ClassAmbiguous, fmt.Errorf(format, args...))
+}
+
+// errExchanged reports two answers of one request that carry different envelopes: the store has mixed two objects.
+var errExchanged = s3err.Integrity(s3err.ClassAmbiguous, errors.New("answers of one request carry different envelopes"))
+
+// object is what one answer of the store says about an object, its envelope opened.
+type object struct {
+	key    string
+	etag   string // the store's
+	stored int64  // stored bytes of the whole object
+	entry  string // the s3veil entry; empty for plaintext
+	header []upstream.Field
+
+	sealed   *envelope.Sealed
+	head     envelope.Header
+	attrs    *envelope.Attributes
+	print    keycache.Fingerprint
+	table    *size.Table
+	manifest *manifest.Manifest // multipart objects only
+	content  int64              // plaintext bytes
+}
+
+// plaintext reports whether the object is served as it is.
+func (o *object) plaintext() bool { return o.sealed == nil }
+
+// clientETag is the ETag as clients see it: a plaintext object keeps its own (FORMAT.md 11).
+func (o *object) clientETag() string {
+	if o.plaintext() {
+		return o.etag
+	}
+	return etag.ToClient(o.etag)
+}
+
+// openObject classifies an answer of the store and opens its envelope and manifest, in the order of FORMAT.md 5.7. The
+// length check covers the whole object, ranged answers included.
+func (x *exchange) openObject(b *bucket, key string, resp *upstream.Response) (*object, error) {
+	o := &object{key: key, etag: resp.Get("etag"), header: resp.Header}
+	var err error
+	if o.stored, err = storedLength(resp); err != nil {
+		return nil, err
+	}
+	if o.entry, err = classify(resp.Header); err != nil {
+		return nil, err
+	}
+	if o.entry == "" {
+		if !b.rule.AllowPlaintext {
+			return nil, s3err.ObjectNotEncrypted
+		}
+		o.content = o.stored
+		return o, nil
+	}
+	if err := x.openEnvelope(b, o); err != nil {
+		return nil, err
+	}
+	if err := x.findTable(b, o); err != nil {
+		return nil, err
+	}
+	if age := b.rule.MaxAge; age > 0 && x.s.now().Unix()-o.attrs.Created > int64(age.Seconds()) {
+		return nil, s3err.Integrity(s3err.ClassMetadata, errors.New("object is older than the bucket's max_age"))
+	}
+	return o, x.checkMetadata(b, o)
+}
+
+// storedLength is the size of the whole stored object: the total of Content-Range, or Content-Length.
+func storedLength(resp *upstream.Response) (int64, error) {
+	if resp.Status == 206 {
+		cr, ok := parseContentRange(resp.Get("content-range"))
+		if !ok || (resp.ContentLength >= 0 && cr.to-cr.from+1 != resp.ContentLength) {
+			return 0, lengthError("content-range %q", resp.Get("content-range"))
+		}
+		return cr.total, nil
+	}
+	if resp.ContentLength < 0 {
+		return 0, lengthError("the store declared none")
+	}
+	return resp.ContentLength, nil
+}
+
+// classify returns the s3veil entry of an answer, "" for plaintext (FORMAT.md 5.2). Foreign formats are plaintext to a
+// bucket that does not read them; two foreign signals at once are refused.
+func classify(fields []upstream.Field) (string, error) {
+	entry, entries, foreign := "", 0, 0
+	for i := range fields {
+		if !strings.HasPrefix(fields[i].Name, metaPrefix) {
+			continue
+		}
+		switch fields[i].Name[len(metaPrefix):] {
+		case envelope.MetadataName:
+			entry = fields[i].Value
+			entries++
+		case "x-amz-key", "x-amz-key-v2", "x-amz-3":
+			foreign++
+		}
+	}
+	switch {
+	case entries > 1:
+		return "", ambiguous("%d s3veil entries", entries)
+	case entries == 1 && entry == "":
+		return "", ambiguous("empty s3veil entry")
+	case entries == 0 && foreign > 1:
+		return "", ambiguous("%d foreign signals", foreign)
+	}
+	return entry, nil
+}
+
+// openEnvelope parses, checks against the configuration, and opens.
+func (x *exchange) openEnvelope(b *bucket, o *object) error {
+	sealed, err := envelope.ParseText(o.entry)
+	if err != nil {
+		return err
+	}
+	o.sealed, o.head = sealed, sealed.Header()
+	kind := envelope.SinglePut
+	if o.head.Kind != envelope.SinglePut {
+		kind = envelope.Multipart
+	}
+	key, err := x.readKey(b, &o.head)
+	if err != nil {
+		return err
+	}
+	defer key.Release()
+	o.print = key.Print
+	x.note.key(o.head.KID, key.Print)
+	o.attrs, err = sealed.Open(key.Bound, b.location(o.key), kind)
+	return err
+}
+
+// readKey checks an envelope's clear fields against the bucket's rule, then fetches its intermediate key: what the
+// configuration does not allow never reaches the KMS.
+func (x *exchange) readKey(b *bucket, h *envelope.Header) (keycache.Key, error) {
+	switch {
+	case !x.st.suites[h.Suite]:
+		return keycache.Key{}, fmt.Errorf("%w: suite %d is not accepted", envelope.ErrUnsupported, h.Suite)
+	case !b.binds(h.Binding):
+		return keycache.Key{}, fmt.Errorf("%w: binding level %d is not accepted", envelope.ErrUnsupported, h.Binding)
+	case h.KID == "@sse-c":
+		return keycache.Key{}, s3err.InvalidRequest.With(errors.New("object is encrypted with a customer-provided key"))
+	case !b.kids[h.KID]:
+		return keycache.Key{}, fmt.Errorf("%w: key %q is not on the bucket's list", kms.ErrAccessDenied, h.KID)
+	}
+	return x.s.keys.ForReading(x.context(), x.client.name, h.KID, h.Wrapped, b.realm, h.Pairs)
+}
+
+// writeKey returns the intermediate key for new envelopes of a bucket.
+func (x *exchange) writeKey(b *bucket) (keycache.Key, error) {
+	key, err := x.s.keys.ForWriting(x.context(), x.client.name, b.kid, b.realm, nil)
+	if err == nil {
+		x.note.key(key.KID, key.Print)
+	}
+	return key, err
+}
+
+// findTable finds the part table and compares it with the stored length.
+func (x *exchange) findTable(b *bucket, o *object) error {
+	if o.head.Kind == envelope.SinglePut {
+		o.content = o.attrs.Length
+		if o.head.Padded {
+			return fmt.Errorf("%w: padded object", envelope.ErrUnsupported)
+		}
+		o.table = size.Single(o.content)
+		if o.table.Stored() != o.stored {
+			return lengthError("%d stored, %d sealed", o.stored, o.table.Stored())
+		}
+		return nil
+	}
+	m, err := x.loadManifest(b, o)
+	if err != nil {
+		return err
+	}
+	o.manifest, o.table, o.content = m, m.Table, m.Table.Plain()
+	return nil
+}
+
+// checkMetadata compares the metadata MAC under the bucket's policy (FORMAT.md 6.2).
+func (x *exchange) checkMetadata(b *bucket, o *object) error {
+	if b.rule.Metadata == MetadataIgnore {
+		return nil
+	}
+	err := envelope.CheckMetadata(o.attrs, covered(o.header))
+	if err == nil || b.rule.Metadata == MetadataFail {
+		return err
+	}
+	x.note.metadata = true
+	x.s.tele.integrity(s3err.ClassMetadata)
+	x.s.log.Warn("metadata differs from what was written", "request_id", x.id, "bucket", b.visible, "key", o.key)
+	return nil
+}
+
+// covered turns headers into the form in which the metadata MAC takes them.
+func covered(fields []upstream.Field) []envelope.Field {
+	out := make([]envelope.Field, 0, 8)
+	for _, f := range fields {
+		if contentHeaders[f.Name] || strings.HasPrefix(f.Name, metaPrefix) {
+			out = append(out, envelope.Field(f))
+		}
+	}
+	return out
+}
+
+// suite of new objects.
+func (x *exchange) suite() stream.Suite { return x.st.settings.Write }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,110 @@
+package proxy
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strings"
+
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/upstream"
+)
+
+// The largest documents that pass: settings, and answers of the store.
+const (
+	maxSettings = 1 << 20
+	maxAnswer   = 8 << 20
+)
+
+// pass forwards an operation re-signed. Bodies are setting documents: read whole, verified, and sent with digests of
+// s3veil's own.
+func (x *exchange) pass() error {
+	req := &upstream.Request{Op: string(x.req.Op), Method: x.head.method, Key: x.req.Key, Header: x.sideHeaders(), Query: x.passQuery()}
+	n, err := x.head.announcedLength()
+	if err != nil {
+		return s3err.InvalidRequest.With(err)
+	}
+	if n != 0 {
+		doc, err := x.readAll(maxSettings, s3err.MaxMessageLengthExceeded)
+		if err != nil {
+			return err
+		}
+		sum := md5.Sum(doc)
+		req.Body = upstream.Bytes(doc)
+		req.Header = append(req.Header, upstream.Field{Name: "content-md5", Value: base64.StdEncoding.EncodeToString(sum[:])})
+		if ct := x.head.get("content-type"); ct != "" {
+			req.Header = append(req.Header, upstream.Field{Name: "content-type", Value: ct})
+		}
+	} else if x.body == nil {
+		if _, err := x.openBody(); err != nil {
+			return err
+		}
+	}
+	req.Idempotent = x.head.method == "GET" || x.head.method == "HEAD" || x.head.method == "PUT"
+	resp, err := x.call(req)
+	if err != nil {
+		return err
+	}
+	return x.relayAnswer(resp)
+}
+
+// passQuery keeps the sub-resource and the parameters that the operation table lets through.
+func (x *exchange) passQuery() []upstream.Param {
+	var out []upstream.Param
+	for _, p := range x.req.Forward() {
+		out = append(out, upstream.Param{Name: p.Name, Value: p.Value, Bare: !p.HasValue})
+	}
+	return out
+}
+
+// relayAnswer passes a small answer of the store on.
+func (x *exchange) relayAnswer(resp *upstream.Response) error {
+	if resp.Status >= 300 {
+		return x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	doc, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
+	}
+	if len(doc) > maxAnswer {
+		return fmt.Errorf("%w: answer above %d bytes", upstream.ErrUnavailable, maxAnswer)
+	}
+	x.respond(resp.Status, resp)
+	if ct := resp.Get("content-type"); ct != "" && len(doc) > 0 {
+		x.ctx.Response.Header.SetContentType(ct)
+	}
+	if x.head.method == "HEAD" {
+		x.ctx.Response.SkipBody = true
+		x.ctx.Response.Header.SetContentLength(0)
+		return nil
+	}
+	x.ctx.Response.SetBody(doc)
+	return nil
+}
+
+// admitPreflight lets a CORS preflight through to the store, unsigned: the store's rules answer (OPTIONS has no credentials).
+func (x *exchange) admitPreflight() error {
+	var err error
+	if x.req, err = x.st.router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.get); err != nil {
+		return err
+	}
+	return x.findBucket()
+}
+
+// preflight answers OPTIONS.
+func (x *exchange) preflight() error {
+	req := &upstream.Request{Op: "OPTIONS", Method: "OPTIONS", Key: x.req.Key, Unsigned: true, Idempotent: true,
+		Header: x.forwarded(func(name string) bool {
+			return name == "origin" || strings.HasPrefix(name, "access-control-request-")
+		})}
+	if err := x.discardBody(); err != nil {
+		return err
+	}
+	resp, err := x.call(req)
+	if err != nil {
+		return err
+	}
+	return x.relayAnswer(resp)
+}

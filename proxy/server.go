@@ -1,0 +1,287 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"s3veil/keycache"
+	"s3veil/proxy/budget"
+	"s3veil/proxy/s3err"
+	"s3veil/sigv4"
+)
+
+// Server is the proxy. It serves any number of listeners.
+type Server struct {
+	opts    Options
+	limits  Limits
+	log     *slog.Logger
+	now     func() time.Time
+	http    *fasthttp.Server
+	state   atomic.Pointer[state]
+	reload  sync.Mutex
+	keys    *keycache.Cache
+	memory  *budget.Budget
+	caches  *caches
+	heads   chan struct{} // listing HEADs under way, all requests together
+	drain   atomic.Bool
+	tele    telemetry
+	active  atomic.Int64 // exchanges under way
+	conns   atomic.Int64 // client connections
+	stopped chan struct{}
+}
+
+// ioBuffer is the engine's buffer per connection and direction: 4 KiB doubles the cost of small objects, 64 KiB gains
+// nothing on large ones. It also limits request heads.
+const ioBuffer = 16 << 10
+
+func (l Limits) withDefaults() Limits {
+	set := func(p *int64, v int64) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	span := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	count := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	set(&l.Memory, 64<<20)
+	set(&l.HeldBody, 1<<20)
+	span(&l.AdmissionWait, 2*time.Second)
+	count(&l.Connections, 16384)
+	count(&l.RequestHead, ioBuffer)
+	count(&l.ListHeads, 64)
+	count(&l.ListHeadsAll, 256)
+	span(&l.HeadTimeout, 15*time.Second)
+	span(&l.IdleTimeout, 2*time.Minute)
+	span(&l.StallTimeout, time.Minute)
+	span(&l.ClockSkew, 15*time.Minute)
+	return l
+}
+
+// New returns a server for settings. It does not connect to anything.
+func New(opts Options, set Settings) (*Server, error) {
+	s := &Server{opts: opts, limits: opts.Limits.withDefaults(), log: opts.Log, now: opts.Now, stopped: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.tele = newTelemetry(opts)
+	s.memory = budget.New(s.limits.Memory, s.limits.AdmissionWait)
+	s.caches = newCaches()
+	s.heads = make(chan struct{}, s.limits.ListHeadsAll)
+	co := opts.Cache
+	co.KEKs = set.KEKs
+	co.Now = s.now
+	co.Observe = s.tele.keys
+	var err error
+	if s.keys, err = keycache.New(co); err != nil {
+		return nil, err
+	}
+	st, err := s.newState(set, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.state.Store(st)
+	s.http = s.newEngine()
+	return s, nil
+}
+
+func (s *Server) newEngine() *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:                      s.handle,
+		ErrorHandler:                 s.handleEngineError,
+		HeaderReceived:               headerReceived,
+		ExpectHandler:                s.handleExpect,
+		Name:                         "s3veil",
+		Concurrency:                  s.limits.Connections,
+		ReadBufferSize:               s.limits.RequestHead,
+		WriteBufferSize:              ioBuffer,
+		ReadTimeout:                  s.limits.HeadTimeout,
+		WriteTimeout:                 s.limits.StallTimeout,
+		IdleTimeout:                  s.limits.IdleTimeout,
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		NoDefaultContentType:         true,
+		NoDefaultServerHeader:        true,
+		CloseOnShutdown:              true,
+		SecureErrorLogMessage:        true,
+		MaxRequestBodySize:           1 << 30,
+		Logger:                       engineLog{s.log},
+	}
+}
+
+// engineLog carries the engine's own messages at debug level: what matters is logged by the exchange.
+type engineLog struct{ log *slog.Logger }
+
+func (l engineLog) Printf(format string, args ...any) { l.log.Debug("http engine", "format", format) }
+
+// Reload puts new settings into force for requests that arrive from now on.
+func (s *Server) Reload(set Settings) error {
+	s.reload.Lock()
+	defer s.reload.Unlock()
+	old := s.state.Load()
+	st, err := s.newState(set, old)
+	if err != nil {
+		return err
+	}
+	if err := s.keys.Update(set.KEKs); err != nil {
+		return err
+	}
+	s.state.Store(st)
+	for name, o := range old.stores {
+		if st.stores[name] != o {
+			o.data.Close()
+			o.control.Close()
+		}
+	}
+	return nil
+}
+
+// Drain makes readiness fail, ahead of Shutdown.
+func (s *Server) Drain() { s.drain.Store(true) }
+
+// Shutdown stops accepting, lets running requests finish until ctx ends, and overwrites the keys.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.drain.Store(true)
+	err := s.http.ShutdownWithContext(ctx)
+	for _, o := range s.state.Load().stores {
+		o.data.Close()
+		o.control.Close()
+	}
+	s.keys.Close()
+	return err
+}
+
+func (s *Server) newVerifier(st *state) sigv4.Verifier {
+	return sigv4.Verifier{
+		Lookup: func(accessKey string) (sigv4.Credential, bool) {
+			c := st.clients[accessKey]
+			if c == nil {
+				return sigv4.Credential{}, false
+			}
+			return c.credential, true
+		},
+		Region:   st.acceptsRegion,
+		Expected: st.expectedRegion(),
+		Now:      s.now,
+		MaxSkew:  s.limits.ClockSkew,
+	}
+}
+
+func (st *state) acceptsRegion(region string) bool {
+	for _, r := range st.settings.Regions {
+		if r == "*" || r == region {
+			return true
+		}
+	}
+	if len(st.settings.Regions) > 0 {
+		return false
+	}
+	for _, o := range st.stores {
+		if o.region == region || o.region == "auto" {
+			return true
+		}
+	}
+	return false
+}
+
+func (st *state) expectedRegion() string {
+	if len(st.settings.Regions) > 0 && st.settings.Regions[0] != "*" {
+		return st.settings.Regions[0]
+	}
+	if o := st.stores["default"]; o != nil && o.region != "auto" && o.region != "" {
+		return o.region
+	}
+	return "us-east-1"
+}
+
+// headerReceived gives "Expect" its canonical spelling, because the engine compares it by letter.
+func headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if v := h.Peek("Expect"); len(v) > 0 && strings.EqualFold(string(v), "100-continue") {
+		h.Set("Expect", "100-continue")
+	}
+	return fasthttp.RequestConfig{}
+}
+
+// exchangeKey is the user value under which handleExpect leaves the exchange it has admitted.
+const exchangeKey = "exchange"
+
+// handleExpect authenticates and authorises before the client is told to send its body.
+func (s *Server) handleExpect(ctx *fasthttp.RequestCtx) int {
+	x := s.newExchange(ctx)
+	if err := x.guard(x.admit); err != nil {
+		x.fail(err)
+		x.finish()
+		return ctx.Response.StatusCode()
+	}
+	ctx.SetUserValue(exchangeKey, x)
+	return fasthttp.StatusContinue
+}
+
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	x, admitted := ctx.UserValue(exchangeKey).(*exchange)
+	if !admitted {
+		x = s.newExchange(ctx)
+	}
+	err := x.guard(func() error {
+		if !admitted {
+			if err := x.admit(); err != nil {
+				return err
+			}
+		}
+		return x.serve()
+	})
+	if err != nil {
+		x.fail(err)
+	}
+	if !x.streaming {
+		x.finish()
+	}
+}
+
+// guard turns a panic into an error: in this engine it would end the process.
+func (x *exchange) guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			x.s.log.Error("panic", "request_id", x.id, "panic", p, "stack", string(debug.Stack()))
+			err = s3err.InternalError.With(errPanic)
+		}
+	}()
+	return f()
+}
+
+var errPanic = errors.New("panic in handler")
+
+// handleEngineError answers requests that the engine could not read.
+func (s *Server) handleEngineError(ctx *fasthttp.RequestCtx, err error) {
+	x := s.newExchangeRaw(ctx)
+	var small *fasthttp.ErrSmallBuffer
+	var timeout net.Error
+	switch {
+	case errors.As(err, &small):
+		x.fail(s3err.RequestHeaderSectionTooLarge.With(err))
+	case errors.As(err, &timeout) && timeout.Timeout():
+		x.fail(s3err.RequestTimeout.With(err))
+	default:
+		x.fail(s3err.InvalidRequest.With(err))
+	}
+	ctx.SetConnectionClose()
+	x.finish()
+}
