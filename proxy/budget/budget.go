@@ -24,5 +24,5 @@ func (b *Budget) Release(buf *Buffers) {}
 func (b *Budget) Held(ctx context.Context, n int64) ([]byte, func(), error) {
 	return make([]byte, n, 2*n+4096), func() {}, nil
 }
-func (b *Budget) Reserve(ctx context.Context, n int64) (func(), error) { return func() {}, nil }
+func (b *Budget) Reserve(ctx context.Context, n int64) (func(), error)    { return func() {}, nil }
 func (b *Budget) State() (used, total int64, streams int, refused uint64) { return }
