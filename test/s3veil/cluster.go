@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,6 +97,7 @@ func Start(o Options) (*Cluster, error) {
 	if o.AccessKey != "" {
 		c.AccessKey, c.SecretKey = o.AccessKey, o.SecretKey
 	}
+	c.Target.Crashed = c.crashed
 	if err := c.start(binary, o); err != nil {
 		c.Stop()
 		return nil, err
@@ -215,6 +217,25 @@ func (r *Replica) PID() int { return r.proc.PID() }
 
 // Crashed reports whether the replica has ended without Kill or Stop.
 func (r *Replica) Crashed() bool { return !r.down && !r.proc.Running() }
+
+// crashed says what the logs show of replicas that have ended by themselves.
+func (c *Cluster) crashed() string {
+	var b strings.Builder
+	for _, r := range c.Replicas {
+		if !r.Crashed() {
+			continue
+		}
+		text := servers.Tail(r.Log, 1<<20)
+		for _, mark := range []string{"\npanic:", "\nfatal error:", "DATA RACE"} {
+			if i := strings.Index(text, mark); i >= 0 {
+				text = text[i:]
+				break
+			}
+		}
+		fmt.Fprintf(&b, "a replica has ended by itself:\n%.3000s", text)
+	}
+	return b.String()
+}
 
 // Stop ends every replica and removes the cluster's directory.
 func (c *Cluster) Stop() {

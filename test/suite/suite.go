@@ -60,6 +60,9 @@ func Run(t *testing.T, target *s3veil.Target, except map[string]string) {
 		if _, out := except[c.Name]; out {
 			continue
 		}
+		if what := target.Crashed(); what != "" {
+			t.Fatal(what)
+		}
 		t.Run(c.Name, func(t *testing.T) {
 			client := target.Client()
 			c.Run(&Env{T: t, Target: target, C: client, Bucket: servers.NewBucket(t, client), Ctx: context.Background()})
