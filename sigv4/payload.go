@@ -9,7 +9,7 @@ import (
 	"s3veil/sigv4/checksum"
 )
 
-// PayloadOptions describe what an inbound body has to fulfil. [PayloadOptionsOf] fills them from request headers.
+// PayloadOptions describe what an inbound body has to fulfil.
 type PayloadOptions struct {
 	Verified *Verified
 	// ContentLength of the HTTP body in bytes; -1 when it is chunked.
@@ -96,6 +96,10 @@ func (o *PayloadOptions) check() *Error {
 		return fail(codeAccessDenied, "signed chunks without credentials")
 	case len(o.Trailer) > 0 && !trailers:
 		return fail(codeInvalidRequest, "x-amz-trailer needs a payload mode with trailer")
+	case len(o.Trailer) == 0 && trailers:
+		return fail(codeMalformedTrailer, "payload mode with trailer, but no x-amz-trailer")
+	case mode.Chunked() && o.ContentLength >= 0 && o.ContentLength < o.DecodedLength:
+		return fail(codeIncompleteBody, "Content-Length is shorter than x-amz-decoded-content-length")
 	case len(o.Sums)+len(o.Trailer) > 1:
 		return fail(codeInvalidRequest, "expecting a single x-amz-checksum- header, multiple checksum types are not allowed")
 	case o.MD5 != nil && len(o.MD5) != md5.Size:
