@@ -40,7 +40,8 @@ type Client struct {
 
 	places  places
 	mode    modeCache
-	clockAt atomic.Int64 // Unix time of the last clock event
+	clockAt atomic.Int64 // Unix nanoseconds of the last clock event
+	trusted atomic.Int64 // and of the last signature that was accepted
 }
 
 // New returns a client; it does not connect.

@@ -19,7 +19,7 @@ func (c *Client) dial(addr string, _ time.Duration) (net.Conn, error) {
 	if c.proxy != nil {
 		target = c.proxy.addr
 	}
-	d := net.Dialer{Timeout: c.o.Dial, KeepAlive: 30 * time.Second}
+	d := net.Dialer{Timeout: c.o.Dial, KeepAlive: 30 * time.Second, Control: c.o.Control}
 	tcp, err := d.Dial("tcp", target)
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func (c *Client) do(ctx context.Context, r *Request, p *payload) (*Response, err
 				c.o.Observe(Event{Kind: "retry"})
 			}
 		} else {
-			resp, again, err = c.judge(t, resp)
+			resp, again, err = c.judge(ctx, t, resp)
 		}
 		if !again {
 			return resp, err

@@ -2,15 +2,21 @@ package upstream
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // maxErrorBody is how much of an error answer is read to find its code.
 const maxErrorBody = 64 << 10
+
+// trustLife is how long an accepted signature speaks for the credential.
+const trustLife = time.Minute
 
 // storeError is the part of S3's error document that decides here.
 type storeError struct {
@@ -31,7 +37,7 @@ var (
 
 // judge decides whether an answer is the caller's. It is not when the request should be made again, or when the answer is
 // about s3veil itself.
-func (c *Client) judge(t *course, resp *Response) (_ *Response, again bool, err error) {
+func (c *Client) judge(ctx context.Context, t *course, resp *Response) (_ *Response, again bool, err error) {
 	switch s := resp.Status; {
 	case s/100 == 3 && s != http.StatusNotModified:
 		return c.redirected(t, resp)
@@ -39,7 +45,7 @@ func (c *Client) judge(t *course, resp *Response) (_ *Response, again bool, err 
 		if t.r.Unsigned || c.o.Credentials == nil {
 			return resp, false, nil
 		}
-		return c.denied(t, resp)
+		return c.denied(ctx, t, resp)
 	case s == http.StatusInternalServerError || s == http.StatusBadGateway || s == http.StatusServiceUnavailable ||
 		s == http.StatusGatewayTimeout:
 		if !t.r.Idempotent || !t.p.replay() || t.tries+1 >= maxTries {
@@ -50,11 +56,14 @@ func (c *Client) judge(t *course, resp *Response) (_ *Response, again bool, err 
 		drop(resp)
 		return nil, true, nil
 	}
+	if !t.r.Unsigned && resp.Status/100 == 2 {
+		c.trusted.Store(time.Now().UnixNano())
+	}
 	return resp, false, nil
 }
 
 // denied looks into a 400, 401 or 403.
-func (c *Client) denied(t *course, resp *Response) (*Response, bool, error) {
+func (c *Client) denied(ctx context.Context, t *course, resp *Response) (*Response, bool, error) {
 	e := inspect(resp)
 	region := first(e.Region, resp.Get("x-amz-bucket-region"))
 	wrongRegion := e.Code == "AuthorizationHeaderMalformed" || e.Code == "IncorrectEndpoint" ||
@@ -87,8 +96,32 @@ func (c *Client) denied(t *course, resp *Response) (*Response, bool, error) {
 	case slices.Contains(refusedCodes, e.Code):
 		_ = resp.Body.Close()
 		return nil, false, c.refuse(t, resp.Status, e.Code)
+	case t.r.Method == http.MethodHead && resp.Status == http.StatusForbidden:
+		if err := c.askTrust(ctx); err != nil {
+			_ = resp.Body.Close()
+			return nil, false, err
+		}
 	}
 	return resp, false, nil
+}
+
+// askTrust finds out whose fault a 403 without a body is: a store that refuses s3veil's own signature says so to a GET.
+// Where it has lately accepted one there is nothing to ask.
+func (c *Client) askTrust(ctx context.Context) error {
+	now, last := time.Now().UnixNano(), c.trusted.Load()
+	if now-last < int64(trustLife) || !c.trusted.CompareAndSwap(last, now) {
+		return nil
+	}
+	resp, err := c.Do(ctx, &Request{Op: "ListBuckets", Method: http.MethodGet})
+	if err == nil {
+		drop(resp)
+		return nil
+	}
+	if !errors.Is(err, ErrRefused) {
+		return nil
+	}
+	c.trusted.Store(last)
+	return err
 }
 
 func (c *Client) refuse(t *course, status int, code string) error {

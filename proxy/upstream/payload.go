@@ -3,7 +3,9 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -32,6 +34,7 @@ type payload struct {
 	wire wire
 	sha  string // x-amz-content-sha256
 	sum  string // x-amz-checksum-crc64nvme, or empty
+	md5  string // content-md5, or empty
 }
 
 // replay reports whether the request can be sent again.
@@ -42,15 +45,12 @@ func (c *Client) prepare(ctx context.Context, r *Request) (*payload, error) {
 	if r.Body == nil {
 		return &payload{sha: shaEmpty}, nil
 	}
-	mode, small := Hash, r.Body.Len() <= smallHash
-	if r.isObject() && (!small || r.has("uploadId")) {
-		var err error
-		if mode, err = c.Mode(ctx, r.Bucket); err != nil {
-			return nil, err
-		}
+	mode, err := c.modeOf(ctx, r)
+	if err != nil {
+		return nil, err
 	}
-	if small {
-		return hashed(r, mode == Trailer)
+	if r.Body.Len() <= smallHash {
+		return hashed(r, mode)
 	}
 	switch {
 	case mode == InsecureUnsigned:
@@ -70,9 +70,22 @@ func (c *Client) prepare(ctx context.Context, r *Request) (*payload, error) {
 	}
 }
 
+// modeOf is the payload mode of a request with a body. A small object by itself does not ask the store: where nothing is
+// known yet its mode is Auto.
+func (c *Client) modeOf(ctx context.Context, r *Request) (PayloadMode, error) {
+	switch {
+	case !r.isObject():
+		return Hash, nil
+	case c.o.Payload == Auto && r.Body.Len() <= smallHash && !r.has("uploadId"):
+		return PayloadMode(c.mode.known.Load()), nil
+	}
+	return c.Mode(ctx, r.Bucket)
+}
+
 // hashed sends a small body from memory. A part of an upload that announced a checksum has to have one, also where no
-// trailer carries it.
-func hashed(r *Request, sum bool) (*payload, error) {
+// trailer carries it, and buckets with a default retention ask for one of every object; a lock in the request asks for
+// Content-MD5 at stores that know nothing else.
+func hashed(r *Request, mode PayloadMode) (*payload, error) {
 	data, ok := r.Body.(Bytes)
 	if !ok {
 		var b bytes.Buffer
@@ -87,10 +100,19 @@ func hashed(r *Request, sum bool) (*payload, error) {
 	}
 	sha := sha256.Sum256(data)
 	p := &payload{body: data, sha: hex.EncodeToString(sha[:])}
-	if sum {
+	if mode == Trailer && !r.carries("x-amz-checksum-") {
 		p.sum = checksumText(crc64nvme.Checksum(data))
 	}
+	if r.isObject() && r.carries("x-amz-object-lock-") && !r.carries("content-md5") {
+		sum := md5.Sum(data)
+		p.md5 = base64.StdEncoding.EncodeToString(sum[:])
+	}
 	return p, nil
+}
+
+// carries reports whether the caller has set a header whose name begins with prefix.
+func (r *Request) carries(prefix string) bool {
+	return slices.ContainsFunc(r.Header, func(f Field) bool { return strings.HasPrefix(f.Name, prefix) })
 }
 
 // isObject reports whether r uploads an object or a part: the operations that take aws-chunked bodies.
@@ -189,6 +211,9 @@ func (c *Client) headers(r *Request, p *payload, end endpoint) []Field {
 		}
 		if p.sum != "" {
 			list = append(list, Field{Name: checksumHeader, Value: p.sum})
+		}
+		if p.md5 != "" {
+			list = append(list, Field{Name: "content-md5", Value: p.md5})
 		}
 	}
 	if encoding != "" {

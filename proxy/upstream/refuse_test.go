@@ -129,6 +129,33 @@ func TestExpiredCredentialIsRenewedOnce(t *testing.T) {
 	})
 }
 
+// TestForbiddenHeadIsLookedInto: a 403 to HEAD has no body that would tell a refused signature from a missing right.
+func TestForbiddenHeadIsLookedInto(t *testing.T) {
+	for code, refused := range map[string]bool{"SignatureDoesNotMatch": true, "AccessDenied": false} {
+		var asked atomic.Int64
+		s := answering(t, func(r *http.Request, _ []byte) string {
+			if r.Method == http.MethodHead {
+				return "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+			}
+			asked.Add(1)
+			return reply(403, failing(code))
+		})
+		c := newClient(t, s.url(), func(o *Options) { o.Credentials = static{AccessKey: "AK", Secret: "s"} })
+		for n := range int64(3) {
+			r := get()
+			r.Method = http.MethodHead
+			status, _, err := do(t, c, r)
+			if refused != errors.Is(err, ErrRefused) || !refused && (err != nil || status != 403) {
+				t.Errorf("%s: got %d, %v", code, status, err)
+			}
+			// A refusal is asked about each time, so that its end is noticed.
+			if want := map[bool]int64{true: n + 1, false: 1}[refused]; asked.Load() != want {
+				t.Errorf("%s: asked %d times, want %d", code, asked.Load(), want)
+			}
+		}
+	}
+}
+
 func TestCredentialsThatCannotBeHad(t *testing.T) {
 	c := newClient(t, "http://127.0.0.1:1", func(o *Options) { o.Credentials = broken{} })
 	if _, err := c.Do(t.Context(), get()); !errors.Is(err, ErrUnavailable) || !errors.Is(err, io.ErrNoProgress) {

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -133,6 +135,21 @@ func TestRefusedConnection(t *testing.T) {
 	}
 	if err := c.Health(t.Context()); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("health: %v", err)
+	}
+}
+
+func TestForbiddenAddress(t *testing.T) {
+	s := answering(t, func(*http.Request, []byte) string { return reply(200, "x") })
+	c := newClient(t, s.url(), func(o *Options) {
+		o.Control = func(_, address string, _ syscall.RawConn) error {
+			if strings.HasPrefix(address, "127.") {
+				return io.ErrNoProgress
+			}
+			return nil
+		}
+	})
+	if _, err := c.Do(t.Context(), get()); !errors.Is(err, ErrUnavailable) || !errors.Is(err, io.ErrNoProgress) || s.conns.Load() != 0 {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -141,5 +142,63 @@ func TestRequestsThatCannotBeSent(t *testing.T) {
 		if _, err := c.Do(t.Context(), r); err == nil || !strings.Contains(err.Error(), errRequest.Error()) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestPayloadHeaders: what goes along with a body, per mode and size.
+func TestPayloadHeaders(t *testing.T) {
+	const aws, own = "https://s3.eu-west-1.amazonaws.com", "https://store.example"
+	lock := Field{Name: "x-amz-object-lock-mode", Value: "GOVERNANCE"}
+	gzip := Field{Name: "content-encoding", Value: "gzip"}
+	small, large := int64(1000), int64(100_000)
+	for name, tc := range map[string]struct {
+		endpoint string
+		mode     PayloadMode
+		size     int64
+		query    []Param
+		header   []Field
+		want     string
+	}{
+		"small":               {own, Auto, small, nil, nil, "content-length: 1000"},
+		"small, trailer":      {own, Trailer, small, nil, nil, "content-length: 1000, x-amz-checksum-crc64nvme: YK+tF3gdycc="},
+		"small part, trailer": {own, Trailer, small, []Param{{Name: "uploadId", Value: "u"}}, nil, "content-length: 1000, x-amz-checksum-crc64nvme: YK+tF3gdycc="},
+		"small, other sum": {own, Trailer, small, nil, []Field{{Name: "x-amz-checksum-crc32", Value: "x"}},
+			"content-length: 1000, x-amz-checksum-crc32: x"},
+		"small, locked":      {own, Chunks, small, nil, []Field{lock}, "content-length: 1000, content-md5: y+y9sP3VzsHiQkk7YAjMeQ==, x-amz-object-lock-mode: GOVERNANCE"},
+		"large, trailer":     {own, Trailer, large, nil, nil, "content-length: 100053, x-amz-decoded-content-length: 100000, x-amz-trailer: x-amz-checksum-crc64nvme"},
+		"large, gzip":        {own, Trailer, large, nil, []Field{gzip}, "content-encoding: gzip, content-length: 100053, x-amz-decoded-content-length: 100000, x-amz-trailer: x-amz-checksum-crc64nvme"},
+		"large, AWS":         {aws, Trailer, large, nil, nil, "content-encoding: aws-chunked, content-length: 100053, x-amz-decoded-content-length: 100000, x-amz-trailer: x-amz-checksum-crc64nvme"},
+		"large, AWS, gzip":   {aws, Trailer, large, nil, []Field{gzip}, "content-encoding: aws-chunked,gzip, content-length: 100053, x-amz-decoded-content-length: 100000, x-amz-trailer: x-amz-checksum-crc64nvme"},
+		"large, unsigned":    {own, InsecureUnsigned, large, nil, nil, "content-length: 100000"},
+		"setting, trailer":   {own, Trailer, large, []Param{{Name: "tagging", Bare: true}}, nil, "content-length: 100000"},
+		"large, one SHA-256": {own, Hash, large, nil, nil, "content-length: 100000"},
+	} {
+		c := newClient(t, tc.endpoint, func(o *Options) { o.Payload = tc.mode; o.Credentials = static{} })
+		r := put(&stream{n: tc.size, piece: 1000, again: true})
+		r.Query, r.Header = tc.query, tc.header
+		p, err := c.prepare(t.Context(), r)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var got []string
+		for _, f := range c.headers(r, p, c.end) {
+			if f.Name != "accept-encoding" && f.Name != "user-agent" {
+				got = append(got, f.Name+": "+f.Value)
+			}
+		}
+		slices.Sort(got)
+		if text := strings.Join(got, ", "); text != tc.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", name, text, tc.want)
+		}
+	}
+}
+
+func TestSettingThatCannotBeHashedInAdvanceIsRefused(t *testing.T) {
+	c := newClient(t, "http://127.0.0.1:1", func(o *Options) { o.Payload = Trailer })
+	r := put(&stream{n: 100_000, piece: 1000})
+	r.Query = []Param{{Name: "tagging", Bare: true}}
+	if _, err := c.Do(t.Context(), r); err == nil {
+		t.Error("sent")
 	}
 }

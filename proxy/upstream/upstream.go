@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"syscall"
 	"time"
 
 	"s3veil/sigv4"
@@ -84,9 +85,12 @@ type Options struct {
 	Dial, Handshake, Answer, PoolWait, Stall time.Duration
 	AcceptEncoding                           string // identity when empty
 	Proxy                                    string // http://[user:password@]host:port for upstream.proxy
-	Logger                                   *slog.Logger
-	Observe                                  func(Event) // may be nil; called from many goroutines, must not block
-	Now                                      func() time.Time
+	// Control sees each address before it is dialled, after resolution (net.Dialer.Control); an error forbids it. Nil allows
+	// all. With Proxy it sees the proxy's.
+	Control func(network, address string, c syscall.RawConn) error
+	Logger  *slog.Logger
+	Observe func(Event) // may be nil; called from many goroutines, must not block
+	Now     func() time.Time
 }
 
 // Event is one exchange or state change, for metrics. Kind: "request" (Code and Seconds; Code is 0 where no answer
