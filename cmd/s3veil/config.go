@@ -1,0 +1,309 @@
+package main
+
+// Config is the configuration of a proxy. The comments below are its manual: docs/CONFIGURATION.md is made from them. A
+// `default` tag is the value of a key that is left out. DESIGN.md 6.1 and 6.3 name the keys.
+type Config struct {
+	// Address of the S3 endpoint. A changed address takes a restart.
+	Listen string `yaml:"listen" default:"127.0.0.1:8080"`
+	// Address of the admin endpoint (/metrics, /healthz, /readyz), or `off`. A changed address takes a restart.
+	Admin string `yaml:"admin" default:"127.0.0.1:8081"`
+	// File with a bearer token that /metrics and /debug/pprof then ask for; the probes stay open.
+	AdminTokenFile Path `yaml:"admin_token_file"`
+	// Serves the Go profiler under /debug/pprof on the admin endpoint. Profiles can contain secrets from memory.
+	AdminPprof bool `yaml:"admin_pprof" default:"false"`
+	// TLS of the S3 endpoint.
+	TLS TLS `yaml:"tls"`
+	// Names under which buckets are addressed virtual-host style (`bucket.s3.example.internal`).
+	Domains []string `yaml:"domains"`
+	// Networks (CIDR) of load balancers whose X-Forwarded-For and X-Forwarded-Proto count. X-Forwarded-Host never does.
+	TrustProxies []string `yaml:"trust_proxies"`
+	// Regions accepted in the scope of a client's signature; `"*"` any; left out: those of the upstreams.
+	Regions []string `yaml:"regions"`
+	// The store named `default`.
+	Upstream Upstream `yaml:"upstream"`
+	// More stores, each with the keys of `upstream` and a name.
+	Upstreams []NamedUpstream `yaml:"upstreams"`
+	// Who may send requests, and what they may do.
+	Clients []Client `yaml:"clients"`
+	// The keys that wrap intermediate keys.
+	KMS KMS `yaml:"kms"`
+	// Bucket rules. The first entry whose name fits a bucket rules it; a bucket that fits none does not exist. Left out: one
+	// entry `*` with the first key.
+	Buckets []Bucket `yaml:"buckets"`
+	// Suites of the object format.
+	Format Format `yaml:"format"`
+	// Reuse of intermediate keys.
+	DEK DEK `yaml:"dek"`
+	// Bounds of the process. They take a restart.
+	Limits Limits `yaml:"limits"`
+	// Operational log, on stderr.
+	Log Log `yaml:"log"`
+	// Audit log, one line per object.
+	Audit Audit `yaml:"audit"`
+
+	// Forward proxy. Not supported by this build: `off`.
+	Forward Absent `yaml:"forward"`
+	// Tracing. Not supported by this build: `off`.
+	Trace Absent `yaml:"trace"`
+}
+
+// TLS is the server side of TLS; ALPN offers http/1.1 only.
+type TLS struct {
+	// Certificate chain in PEM. Certificate and key are read again when the files change.
+	CertFile Path `yaml:"cert_file"`
+	// Private key in PEM.
+	KeyFile Path `yaml:"key_file"`
+	// Certificate authorities of client certificates. When given, a client certificate is demanded on top of the signature.
+	ClientCAFile Path `yaml:"client_ca_file"`
+	// Lowest protocol version: `1.2` or `1.3`.
+	MinVersion string `yaml:"min_version" default:"1.2"`
+}
+
+// Upstream is one store.
+type Upstream struct {
+	// Where the store is: `http(s)://host[:port]`.
+	Endpoint string `yaml:"endpoint"`
+	// Region that requests are signed for; `auto` asks for it per bucket.
+	Region string `yaml:"region" default:"us-east-1"`
+	// Puts the bucket into the path; `false` puts it into the host name.
+	PathStyle bool `yaml:"path_style" default:"true"`
+	// What requests to the store are signed with. Left out: the AWS default chain (environment, profile, web identity,
+	// container, instance metadata).
+	Credentials Credentials `yaml:"credentials"`
+	// How bodies are signed: `auto`, `trailer`, `chunks`, `hash`, `insecure_unsigned`.
+	Payload string `yaml:"payload" default:"auto"`
+	// Value of x-amz-server-side-encryption for a store that demands one. What the client sends never goes up.
+	SSE string `yaml:"sse"`
+	// Certificate authorities of the store, in place of the system's.
+	CAFile Path `yaml:"ca_file"`
+	// Client certificate shown to the store.
+	ClientCertFile Path `yaml:"client_cert_file"`
+	// Its private key.
+	ClientKeyFile Path `yaml:"client_key_file"`
+	// Accepts any certificate of the store. For experiments.
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
+	// HTTP proxy on the way to the store, `http://host:port`. HTTP_PROXY and HTTPS_PROXY are ignored on the data path.
+	Proxy string `yaml:"proxy"`
+	// Most connections to the store at a time.
+	MaxConns int `yaml:"max_conns" default:"512"`
+	// How long an idle connection is kept. Shorter than the store's own limit.
+	IdleTimeout Duration `yaml:"idle_timeout" default:"10s"`
+	// Accept-Encoding sent to the store: `identity`, or `gzip` for Google Cloud Storage, which unpacks objects otherwise.
+	AcceptEncoding string `yaml:"accept_encoding" default:"identity"`
+	// Smallest plaintext part but the last; a Complete with a smaller one is answered EntityTooSmall.
+	MinPart Size `yaml:"min_part" default:"5MiB"`
+}
+
+// NamedUpstream is an entry of upstreams.
+type NamedUpstream struct {
+	// Name by which bucket rules call it.
+	Name     string `yaml:"name"`
+	Upstream `yaml:",inline"`
+}
+
+// Credentials are static, or hints for the AWS default chain.
+type Credentials struct {
+	// Access key of static credentials.
+	AccessKey string `yaml:"access_key"`
+	// Secret key of static credentials.
+	SecretKey Secret `yaml:"secret_key"`
+	// Session token of static credentials.
+	SessionToken Secret `yaml:"session_token"`
+	// Profile of the shared AWS configuration files.
+	Profile string `yaml:"profile"`
+	// Role to assume with the credentials found.
+	RoleARN string `yaml:"role_arn"`
+}
+
+// Client is one access key, or anonymous access.
+type Client struct {
+	// Access key; unique.
+	AccessKey string `yaml:"access_key"`
+	// Secret key.
+	SecretKey Secret `yaml:"secret_key"`
+	// Session token that every request of this client carries.
+	SessionToken Secret `yaml:"session_token"`
+	// Patterns of the buckets it may use: `*` any characters, `?` one.
+	Buckets []string `yaml:"buckets"`
+	// Key prefixes it is confined to; a LIST must ask for one inside them. Left out: every key.
+	Prefixes []string `yaml:"prefixes"`
+	// What it may do: `read`, `write`, `delete`, `admin`.
+	Actions []string `yaml:"actions"`
+	// Several triples of the three keys above, in their place.
+	Rules []Rule `yaml:"rules"`
+	// Networks (CIDR or address) it may come from. Left out: any.
+	Sources []string `yaml:"sources"`
+	// Accepts the legacy signature version 2. This build does not.
+	SigV2 bool `yaml:"sigv2" default:"false"`
+	// In place of keys: opens what the rules say to unsigned requests.
+	Anonymous bool `yaml:"anonymous" default:"false"`
+}
+
+// Rule allows actions on buckets and prefixes.
+type Rule struct {
+	// As in the client.
+	Buckets []string `yaml:"buckets"`
+	// As in the client.
+	Prefixes []string `yaml:"prefixes"`
+	// As in the client.
+	Actions []string `yaml:"actions"`
+}
+
+// KMS names the keys and what happens while they cannot be reached.
+type KMS struct {
+	// The keys.
+	Keys []KMSKey `yaml:"keys"`
+	// What expired cached keys are good for while the KMS is away (FORMAT.md 4.4).
+	Outage Outage `yaml:"outage"`
+}
+
+// KMSKey is one key-encryption key.
+type KMSKey struct {
+	// Its id, which stands in envelopes: 1–64 characters of `A-Za-z0-9._-`. It can never be given to another key.
+	ID string `yaml:"id"`
+	// Who holds it. This build knows `local`.
+	Provider string `yaml:"provider"`
+	// More names by which requests may call it: ids, ARNs, alias names.
+	Aliases []string `yaml:"aliases"`
+	// Key file of the provider `local`, made by `s3veil keys new`.
+	File Path `yaml:"file"`
+}
+
+// Outage is the policy while a KMS cannot be reached.
+type Outage struct {
+	// How long an expired key goes on serving reads; at most 24h. It outlives a revocation by as much.
+	Read Duration `yaml:"read" default:"0s"`
+	// `refuse`, or `cached`: writes go on with an expired key for the time of `read`.
+	Write string `yaml:"write" default:"refuse"`
+}
+
+// Bucket is one bucket rule.
+type Bucket struct {
+	// Pattern of client-visible names.
+	Name string `yaml:"name"`
+	// Name of the store that holds it.
+	Upstream string `yaml:"upstream" default:"default"`
+	// Its name at the store; one `*` carries over what the first `*` of the name matched. Left out: the same name.
+	StoreName string `yaml:"store_name"`
+	// Realm of its keys; cannot be changed once objects exist. Left out: the client-visible name.
+	Realm string `yaml:"realm"`
+	// Bucket name that objects are bound to. Left out: the client-visible name.
+	BoundName string `yaml:"bound_name"`
+	// Bucket of the store that holds manifests and state. Left out: the bucket itself.
+	ReservedBucket string `yaml:"reserved_bucket"`
+	// Id of the key that wraps. Left out: the first of `kms.keys`.
+	Key string `yaml:"key"`
+	// Ids of the keys that objects may be under. Left out: `key` alone.
+	Keys []string `yaml:"keys"`
+	// What objects without an envelope are: `reject` is an error, `allow` passes them through while migrating.
+	Plaintext string `yaml:"plaintext" default:"reject"`
+	// What an object is bound to.
+	Binding Binding `yaml:"binding"`
+	// Metadata of objects.
+	Metadata Metadata `yaml:"metadata"`
+	// Manifests of multipart objects.
+	Manifest Manifest `yaml:"manifest"`
+	// Form of upload ids: `auto` (token up to 1,000 characters, state object above), `token`, `state`.
+	UploadID string `yaml:"upload_id" default:"auto"`
+	// `stream` releases packages as they are authenticated, `full` answers only when the whole object is.
+	Verify string `yaml:"verify" default:"stream"`
+	// Hides sizes of single PUTs by padding.
+	Padding bool `yaml:"padding" default:"false"`
+	// Oldest creation time accepted of an object. Left out: any.
+	MaxAge Duration `yaml:"max_age" default:"0s"`
+	// Value of x-amz-server-side-encryption announced where no header asked for one, or `none`.
+	SSE string `yaml:"sse" default:"AES256"`
+	// Refuses writes without an encryption header.
+	RequireSSE bool `yaml:"require_sse" default:"false"`
+	// Refuses requests that came without TLS.
+	RequireTLS bool `yaml:"require_tls" default:"false"`
+	// Formats of other encrypting clients. This build reads none.
+	Foreign Foreign `yaml:"foreign"`
+}
+
+// Binding is what an object is bound to (FORMAT.md 5.5).
+type Binding struct {
+	// Binding of new objects: `key`, `bucket`, `none`.
+	Write string `yaml:"write" default:"key"`
+	// Bindings accepted. Left out: `[key]`.
+	Read []string `yaml:"read"`
+}
+
+// Metadata is the treatment of user metadata.
+type Metadata struct {
+	// What happens when the metadata MAC does not fit: `warn`, `fail`, `ignore`.
+	Check string `yaml:"check" default:"warn"`
+	// Encrypts user metadata.
+	Sealed bool `yaml:"sealed" default:"false"`
+}
+
+// Manifest is the treatment of manifests (FORMAT.md 9).
+type Manifest struct {
+	// When a manifest is missing: `strict` fails, `degraded` finds the parts by a walk that cannot notice a missing one.
+	Policy string `yaml:"policy" default:"strict"`
+	// Records the random value of every part, which notices exchanged parts.
+	RecordNonce bool `yaml:"record_nonce" default:"false"`
+}
+
+// Foreign are formats of other encrypting clients.
+type Foreign struct {
+	// Reads them.
+	Read bool `yaml:"read" default:"false"`
+	// Reads the unauthenticated ones among them.
+	Legacy bool `yaml:"legacy" default:"false"`
+	// Looks for envelopes in instruction files.
+	InstructionFiles bool `yaml:"instruction_files" default:"false"`
+}
+
+// Format selects suites by number: 1 is AES-256-GCM, 2 is ChaCha20-Poly1305.
+type Format struct {
+	// Suite of new objects.
+	Write int `yaml:"write" default:"1"`
+	// Suites accepted. Left out: `[1, 2]`.
+	Read []int `yaml:"read"`
+}
+
+// DEK is the caching of intermediate keys.
+type DEK struct {
+	// `on`, or `off`: one KMS call per object and no reuse, for a KMS-side record of each.
+	Cache string `yaml:"cache" default:"on"`
+}
+
+// Limits are the bounds of a process.
+type Limits struct {
+	// Body buffers of all streams. Beyond: smaller buffers, then a wait, then 503 SlowDown. Left out and with GOMEMLIMIT
+	// set: at most half of that.
+	Memory Size `yaml:"memory" default:"64MiB"`
+	// How long a request waits for memory.
+	AdmissionWait Duration `yaml:"admission_wait" default:"2s"`
+	// Bodies up to this size are held whole, so that they can be sent again; larger ones are streamed.
+	HeldBody Size `yaml:"held_body" default:"1MiB"`
+	// Client connections. Beyond: 503 SlowDown.
+	Connections int `yaml:"connections" default:"16384"`
+	// HEAD requests of one listing of a mixed bucket at a time; four times as many for all listings.
+	ListHeads int `yaml:"list_heads" default:"64"`
+	// KMS calls per second that one client can cause with unseen envelopes. Beyond: 503 SlowDown.
+	KMSMisses int `yaml:"kms_misses" default:"100"`
+	// Time for the head of a request. Beyond: the connection is closed.
+	HeadTimeout Duration `yaml:"head_timeout" default:"15s"`
+	// Time between requests on a connection. Beyond: it is closed.
+	IdleTimeout Duration `yaml:"idle_timeout" default:"120s"`
+	// Time without any progress of a body. Beyond: 400 RequestTimeout where it can be said, else the connection is cut.
+	StallTimeout Duration `yaml:"stall_timeout" default:"60s"`
+	// Time for running requests after SIGTERM. What is left is cut.
+	Drain Duration `yaml:"drain" default:"25s"`
+}
+
+// Log is the operational log.
+type Log struct {
+	// `json` or `text`.
+	Format string `yaml:"format" default:"json"`
+	// Least level written: `debug`, `info`, `warn`, `error`.
+	Level string `yaml:"level" default:"info"`
+}
+
+// Audit is the audit log.
+type Audit struct {
+	// `off`; this build writes none.
+	To string `yaml:"to" default:"off"`
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"s3veil/crypto/kms"
+	"s3veil/crypto/kms/local"
+	"s3veil/keycache"
+)
+
+// defaultKeyID is the family that `s3veil keys new` and `s3veil dev` make.
+const defaultKeyID = "main"
+
+// openKeyFile is a key file in use, with what it looked like when it was opened.
+type openKeyFile struct {
+	*local.File
+	info os.FileInfo
+}
+
+// closeAfter is how long the keys of a replaced file stay in memory: calls that began before the reload may still use them.
+const closeAfter = time.Minute
+
+// keys opens every key file and returns the keys in it and what the configured ids and aliases stand for.
+func (w *wired) keys(l *loaded, old *kept) {
+	w.settings.Families = map[string][]string{}
+	owner := map[string]string{}
+	for i := range l.KMS.Keys {
+		k, p := &l.KMS.Keys[i], index("kms.keys", i)
+		if k.Provider != "local" || k.File == "" || k.ID == "" {
+			continue
+		}
+		f := w.keyFile(l, p+".file", k.File, old)
+		if f == nil {
+			continue
+		}
+		if _, err := f.Resolve(k.ID); err != nil {
+			l.wrong(p+".file", "%s: %s", k.File, keyProblem(f.File, k.ID, err))
+			continue
+		}
+		kids := f.Family(k.ID)
+		for _, kid := range kids {
+			if other, taken := owner[kid]; taken {
+				l.wrong(p+".id", "%s has key %q, which %s has too", k.File, kid, other)
+				continue
+			}
+			owner[kid] = p
+			w.settings.KEKs = append(w.settings.KEKs, keycache.KEK{KID: kid, Provider: f.Provider(), Name: kid})
+		}
+		for _, name := range append([]string{k.ID}, k.Aliases...) {
+			w.settings.Families[name] = kids
+		}
+	}
+}
+
+// keyFile opens a key file, or takes over an unchanged one; nil after a mistake.
+func (w *wired) keyFile(l *loaded, path string, name Path, old *kept) *openKeyFile {
+	if f := w.kept.files[name]; f != nil {
+		return f // two ids in one file
+	}
+	l.files = append(l.files, string(name))
+	info := look(string(name)) // before it is read: what changes meanwhile is read again
+	f := old.files[name]
+	if f == nil || !same(f.info, info) {
+		file, err := local.Open(string(name))
+		if err != nil {
+			l.wrong(path, "%s", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "local: "), "\n", "; "))
+			return nil
+		}
+		f = &openKeyFile{file, info}
+	}
+	w.kept.files[name] = f
+	return f
+}
+
+// keyProblem says why an id cannot be used with a key file.
+func keyProblem(f *local.File, id string, err error) string {
+	if errors.Is(err, kms.ErrKeyDisabled) {
+		return "no active key of " + id
+	}
+	var ids []string
+	for _, k := range f.List() {
+		ids = append(ids, k.ID)
+	}
+	return "no key " + id + ", only " + strings.Join(ids, ", ")
+}
+
+// retire closes the key files of k that next does not use any more, once nothing can be using them.
+func (k *kept) retire(next *kept) {
+	for name, f := range k.files {
+		if next.files[name] != f {
+			time.AfterFunc(closeAfter, f.Close)
+		}
+	}
+}

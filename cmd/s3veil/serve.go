@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"s3veil/proxy"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	var file string
+	var check bool
+	flags := map[string]*string{"listen": new(string), "admin": new(string), "log.level": new(string)}
+	c := &cobra.Command{
+		Use:   "serve --config FILE",
+		Short: "Run the proxy",
+		Long: `Run the proxy.
+
+Every key of the configuration can also be set as S3VEIL_<PATH> in the environment, for example
+S3VEIL_UPSTREAM_ENDPOINT; lists as JSON. SIGHUP or a changed file reloads, SIGTERM drains.`,
+		Args: noArgs,
+	}
+	c.Flags().StringVar(&file, "config", "", "configuration file (S3VEIL_CONFIG)")
+	c.Flags().BoolVar(&check, "check-config", false, "report every mistake of the configuration and exit")
+	c.Flags().StringVar(flags["listen"], "listen", "", "address of the S3 endpoint, in place of the configured one")
+	c.Flags().StringVar(flags["admin"], "admin", "", "address of the admin endpoint, in place of the configured one")
+	c.Flags().StringVar(flags["log.level"], "log-level", "", "debug, info, warn or error")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		src := sources{File: file, Env: p.env, Flags: map[string]string{}}
+		if src.File == "" {
+			src.File = p.variable(configVariable)
+		}
+		for path, value := range flags {
+			if c.Flags().Changed(strings.ReplaceAll(path, ".", "-")) {
+				src.Flags[path] = *value
+			}
+		}
+		if check {
+			return p.checkConfig(c.Context(), src)
+		}
+		return p.serve(c.Context(), src, nil)
+	}
+	return c
+}
+
+// variable looks a variable of the environment up.
+func (p *program) variable(name string) string {
+	value := ""
+	for _, e := range p.env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+func (p *program) checkConfig(ctx context.Context, src sources) error {
+	l := load(src)
+	validate(l)
+	wire(ctx, l, nil, slog.New(slog.DiscardHandler))
+	if err := l.bad.err(); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout, "the configuration is good")
+	return nil
+}
+
+// endpoints are the addresses a running proxy listens on; Admin is empty when it is off.
+type endpoints struct{ Listen, Admin string }
+
+// service is a running proxy with what surrounds it.
+type service struct {
+	p       *program
+	log     *slog.Logger
+	src     sources
+	now     *loaded       // in force; belongs to the goroutine that reloads
+	patient time.Duration // limits.drain
+	kept    *kept
+	proxy   *proxy.Server
+	tls     *tlsSwitch // nil without TLS
+	admin   *admin     // nil when off
+	metrics *prometheus.Registry
+	reloads *prometheus.CounterVec
+
+	draining atomic.Bool
+}
+
+// serve runs the proxy until a signal or until ended is closed, and drains it. ended may be nil.
+func (p *program) serve(ctx context.Context, src sources, ended <-chan struct{}) error {
+	l := load(src)
+	validate(l)
+	s := &service{p: p, src: src, now: l, patient: time.Duration(l.Limits.Drain), log: newLogger(p.stderr, l.Log)}
+	w := wire(ctx, l, nil, s.log)
+	if err := l.bad.err(); err != nil {
+		return err
+	}
+	s.kept = w.kept
+	s.newMetrics()
+	memory := l.bodyMemory(memoryLimit(cgroupLimits))
+	opts := l.options(s.log, memory)
+	var err error
+	if s.proxy, err = proxy.New(opts, w.settings); err != nil {
+		return err
+	}
+	return s.run(ctx, w, ended)
+}
+
+func (s *service) newMetrics() {
+	s.metrics = prometheus.NewRegistry()
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "s3veil_config_reloads_total",
+		Help: "Reloads of the configuration by result: ok, failed."}, []string{"result"})
+	s.reloads.WithLabelValues("ok")
+	s.reloads.WithLabelValues("failed")
+	s.metrics.MustRegister(s.reloads)
+}
+
+// run opens the listeners, serves, and stops when told to.
+func (s *service) run(ctx context.Context, w *wired, ended <-chan struct{}) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, 2)
+	at, err := s.listen(w, failed)
+	if err != nil {
+		return errors.Join(err, s.proxy.Shutdown(ctx))
+	}
+	if s.admin != nil {
+		defer s.admin.stop()
+	}
+	s.log.Info("serving", "listen", at.Listen, "admin", at.Admin, "tls", s.tls != nil)
+	if s.p.started != nil {
+		s.p.started(at)
+	}
+	hup := make(chan struct{}, 1)
+	go newWatcher(s.p.poll, sorted(s.now.files)).run(ctx, hup, func(reason string) []string { return s.reload(ctx, reason) })
+	for {
+		select {
+		case sig := <-s.p.signals:
+			if stopSignal(sig) {
+				s.log.Info("draining", "signal", sig.String(), "at_most", s.patient.String())
+				return s.drain(failed)
+			}
+			if sig == syscall.SIGHUP {
+				select {
+				case hup <- struct{}{}:
+				default:
+				}
+			}
+		case err := <-failed:
+			return errors.Join(err, s.drain(nil))
+		case <-ended:
+			return s.drain(nil)
+		}
+	}
+}
+
+// listen opens both listeners before anything is served, so that an address in use leaves nothing behind.
+func (s *service) listen(w *wired, failed chan<- error) (endpoints, error) {
+	var at endpoints
+	ln, err := net.Listen("tcp", s.now.Listen)
+	if err != nil {
+		return at, err
+	}
+	at.Listen = ln.Addr().String()
+	if s.now.Admin != "off" {
+		adminLn, err := net.Listen("tcp", s.now.Admin)
+		if err != nil {
+			return at, errors.Join(err, ln.Close())
+		}
+		at.Admin = adminLn.Addr().String()
+		s.admin = newAdmin(adminOptions{Ready: s.ready, Metrics: s.metrics, Pprof: s.now.AdminPprof})
+		s.admin.setToken(w.token)
+		go func() { sendError(failed, s.admin.serve(adminLn)) }()
+	}
+	if w.tls == nil {
+		go func() { sendError(failed, s.proxy.Serve(ln)) }()
+		return at, nil
+	}
+	s.tls = newTLSSwitch(w.tls)
+	go func() { sendError(failed, s.proxy.ServeTLS(ln, s.tls.config())) }()
+	return at, nil
+}
+
+// ready reports what the proxy says of itself, and that it drains.
+func (s *service) ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return errDraining
+	}
+	if r, ok := any(s.proxy).(interface{ Ready(context.Context) error }); ok {
+		return r.Ready(ctx)
+	}
+	return nil
+}
+
+var errDraining = errors.New("draining")
+
+func sendError(to chan<- error, err error) {
+	if err != nil {
+		to <- err
+	}
+}
+
+// drain lets readiness fail first, then stops accepting and gives running requests their time. A second signal cuts them.
+func (s *service) drain(failed <-chan error) error {
+	s.draining.Store(true)
+	s.proxy.Drain()
+	ctx, cancel := context.WithTimeout(context.Background(), s.patient)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- s.proxy.Shutdown(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+				s.log.Warn("stopped with requests under way")
+				return nil
+			}
+			s.log.Info("stopped")
+			return err
+		case sig := <-s.p.signals:
+			if stopSignal(sig) {
+				cancel()
+			}
+		case err := <-failed:
+			s.log.Error("while draining", "error", err)
+		}
+	}
+}
+
+// reload puts the configuration as it is now into force, unless it has mistakes. It returns the files to watch.
+func (s *service) reload(ctx context.Context, reason string) []string {
+	l := load(s.src)
+	validate(l)
+	w := wire(ctx, l, s.kept, s.log)
+	files := sorted(append(l.files, s.now.files...))
+	err := l.bad.err()
+	if err == nil {
+		err = s.proxy.Reload(w.settings)
+	}
+	if err != nil {
+		w.kept.retire(s.kept)
+		s.reloads.WithLabelValues("failed").Inc()
+		s.log.Error("configuration not reloaded, the old one stays", "reason", reason, "mistakes", strings.Split(err.Error(), "\n"))
+		return files
+	}
+	if fixed := s.fixed(l); len(fixed) > 0 {
+		s.log.Warn("changes that take a restart", "keys", fixed)
+	}
+	if s.tls != nil && w.tls != nil {
+		s.tls.current.Store(w.tls)
+	}
+	if s.admin != nil {
+		s.admin.setToken(w.token)
+	}
+	l.Limits, l.Listen, l.Admin = s.now.Limits, s.now.Listen, s.now.Admin
+	s.kept.retire(w.kept)
+	s.now, s.kept = l, w.kept
+	s.reloads.WithLabelValues("ok").Inc()
+	s.log.Info("configuration reloaded", "reason", reason)
+	return sorted(l.files)
+}
+
+// fixed names the settings that differ from those in force and that a reload cannot change.
+func (s *service) fixed(l *loaded) []string {
+	a, b := &s.now.Config, &l.Config
+	var out []string
+	for _, f := range []struct {
+		path string
+		a, b any
+	}{
+		{"listen", a.Listen, b.Listen}, {"admin", a.Admin, b.Admin}, {"admin_pprof", a.AdminPprof, b.AdminPprof},
+		{"limits", a.Limits, b.Limits}, {"kms.outage", a.KMS.Outage, b.KMS.Outage}, {"dek", a.DEK, b.DEK},
+		{"log", a.Log, b.Log}, {"tls", a.TLS.CertFile == "", b.TLS.CertFile == ""},
+	} {
+		if !reflect.DeepEqual(f.a, f.b) {
+			out = append(out, f.path)
+		}
+	}
+	return out
+}

@@ -1,0 +1,54 @@
+package main
+
+import "go.yaml.in/yaml/v3"
+
+// notHere is the message for settings whose feature this build does not have: a setting that does nothing would be worse.
+const notHere = "not supported by this build"
+
+// readNode accepts only what leaves the feature off.
+func (*Absent) readNode(l *loader, n *yaml.Node, at position, path string) bool {
+	off := n.Kind == yaml.ScalarNode && (n.Value == "off" || n.Value == "false" || n.Value == "") ||
+		n.Kind != yaml.ScalarNode && len(n.Content) == 0
+	if !off {
+		l.fail(at, path, notHere)
+	}
+	return true
+}
+
+// readNode takes the word "client" in place of keys: requests would go up under the client's own credentials.
+func (*Credentials) readNode(l *loader, n *yaml.Node, at position, path string) bool {
+	if n.Kind != yaml.ScalarNode {
+		return false
+	}
+	if n.Value == "client" {
+		l.fail(at, path, "client: "+notHere)
+	} else {
+		l.fail(at, path, "%q is neither a group of keys nor the word client", n.Value)
+	}
+	return true
+}
+
+// absentProviders are the key providers of other builds.
+var absentProviders = map[string]bool{"awskms": true, "transit": true, "gcpkms": true, "azurekv": true, "pkcs11": true}
+
+// readNode refuses the providers of other builds as a whole, since their further keys are unknown here.
+func (k *KMSKey) readNode(l *loader, n *yaml.Node, _ position, path string) bool {
+	if n.Kind != yaml.MappingNode {
+		return false
+	}
+	id, absent := "", false
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, val := n.Content[i], n.Content[i+1]
+		switch {
+		case key.Value == "id":
+			id = val.Value
+		case key.Value == "provider" && absentProviders[val.Value]:
+			l.fail(l.at(key), path+".provider", "%s: %s", val.Value, notHere)
+			k.Provider, absent = val.Value, true
+		}
+	}
+	if absent {
+		k.ID = id
+	}
+	return absent
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"strings"
+	"time"
+
+	"s3veil/crypto/envelope"
+	"s3veil/crypto/stream"
+	"s3veil/keycache"
+	"s3veil/proxy"
+	"s3veil/proxy/policy"
+	"s3veil/proxy/s3op"
+	"s3veil/proxy/upstream"
+	"s3veil/sigv4"
+)
+
+// wired is a configuration turned into what the proxy takes.
+type wired struct {
+	settings proxy.Settings
+	tls      *tls.Config // of the S3 endpoint; nil for none
+	token    Secret      // of the admin endpoint
+	kept     *kept
+}
+
+// kept are parts that a reload takes over while nothing about them has changed, so that connections to the store and
+// temporary credentials survive it.
+type kept struct {
+	credentials map[[32]byte]upstream.Credentials
+	tls         map[[32]byte]*tls.Config
+	files       map[Path]*openKeyFile
+}
+
+// wire builds the settings of the proxy and reads every file the configuration names. Faults become mistakes of l.
+func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
+	if old == nil {
+		old = &kept{}
+	}
+	w := &wired{kept: &kept{map[[32]byte]upstream.Credentials{}, map[[32]byte]*tls.Config{}, map[Path]*openKeyFile{}}}
+	if l.broken {
+		return w
+	}
+	w.settings = proxy.Settings{
+		Domains: l.Domains,
+		Regions: l.Regions,
+		Write:   stream.Suite(l.Format.Write),
+		Read:    suites(l.Format.Read),
+	}
+	for _, n := range l.TrustProxies {
+		w.settings.TrustProxies = append(w.settings.TrustProxies, prefix(n))
+	}
+	w.tls = l.serverTLS()
+	if l.AdminTokenFile != "" {
+		w.token = l.secretFile("admin_token_file", l.AdminTokenFile)
+	}
+	list, paths := l.stores()
+	for i := range list {
+		w.settings.Upstreams = append(w.settings.Upstreams, w.upstream(ctx, l, paths[i], &list[i], old, log))
+	}
+	for i := range l.Clients {
+		w.settings.Clients = append(w.settings.Clients, client(&l.Clients[i]))
+	}
+	w.keys(l, old)
+	w.settings.Buckets = l.buckets()
+	return w
+}
+
+// secretFile reads a secret that only has a file form.
+func (l *loaded) secretFile(path string, file Path) Secret {
+	l.files = append(l.files, string(file))
+	s, err := readSecret(string(file))
+	if err != nil {
+		l.wrong(path, "%s", err)
+	}
+	return s
+}
+
+var payloadModes = map[string]upstream.PayloadMode{"auto": upstream.Auto, "trailer": upstream.Trailer,
+	"chunks": upstream.Chunks, "hash": upstream.Hash, "insecure_unsigned": upstream.InsecureUnsigned}
+
+func (w *wired) upstream(ctx context.Context, l *loaded, path string, u *NamedUpstream, old *kept, log *slog.Logger) proxy.Upstream {
+	out := proxy.Upstream{
+		Options: upstream.Options{
+			Name:           u.Name,
+			Endpoint:       strings.TrimSuffix(u.Endpoint, "/"),
+			Region:         u.Region,
+			PathStyle:      u.PathStyle,
+			Payload:        payloadModes[u.Payload],
+			MaxConns:       u.MaxConns,
+			IdleTimeout:    time.Duration(u.IdleTimeout),
+			AcceptEncoding: u.AcceptEncoding,
+			Proxy:          u.Proxy,
+			Stall:          time.Duration(l.Limits.StallTimeout),
+			Logger:         log,
+		},
+		SSE:     u.SSE,
+		MinPart: int64(u.MinPart),
+	}
+	if strings.HasPrefix(u.Endpoint, "https:") {
+		cfg, print := l.clientTLS(path, &u.Upstream)
+		if before, ok := old.tls[print]; ok {
+			cfg = before
+		}
+		w.kept.tls[print], out.TLS = cfg, cfg
+	}
+	out.Credentials = w.credentials(ctx, l, path, u, old)
+	return out
+}
+
+func (w *wired) credentials(ctx context.Context, l *loaded, path string, u *NamedUpstream, old *kept) upstream.Credentials {
+	c := &u.Credentials
+	print := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %q %q", u.Name, u.Region, c.AccessKey, c.SecretKey.reveal(),
+		c.SessionToken.reveal(), c.Profile, c.RoleARN))
+	cred, ok := old.credentials[print]
+	if !ok {
+		var err error
+		if cred, err = newCredentials(ctx, &u.Upstream); err != nil {
+			l.wrong(path+".credentials", "%s", err)
+		}
+	}
+	w.kept.credentials[print] = cred
+	return cred
+}
+
+func client(c *Client) proxy.Client {
+	out := proxy.Client{
+		Anonymous: c.Anonymous,
+		Credential: sigv4.Credential{AccessKey: c.AccessKey, Secret: sigv4.Secret(c.SecretKey.reveal()),
+			SessionToken: c.SessionToken.reveal()},
+		Policy: policy.Client{AccessKey: c.AccessKey},
+	}
+	rules := c.Rules
+	if len(rules) == 0 {
+		rules = []Rule{{c.Buckets, c.Prefixes, c.Actions}}
+	}
+	for _, r := range rules {
+		rule := policy.Rule{Buckets: r.Buckets, Prefixes: r.Prefixes}
+		for _, a := range r.Actions {
+			if class, ok := s3op.ParseClass(a); ok {
+				rule.Actions = append(rule.Actions, class)
+			}
+		}
+		out.Policy.Rules = append(out.Policy.Rules, rule)
+	}
+	for _, s := range c.Sources {
+		out.Policy.Sources = append(out.Policy.Sources, prefix(s))
+	}
+	return out
+}
+
+// prefix parses what validate has accepted.
+func prefix(text string) netip.Prefix {
+	p, err := parseNetwork(text)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}
+
+func suites(numbers []int) []stream.Suite {
+	if len(numbers) == 0 {
+		return []stream.Suite{stream.AES256GCM, stream.ChaCha20Poly1305}
+	}
+	var out []stream.Suite
+	for _, n := range numbers {
+		out = append(out, stream.Suite(n))
+	}
+	return out
+}
+
+var (
+	bindings       = map[string]envelope.Binding{"key": envelope.BindKey, "bucket": envelope.BindBucket, "none": envelope.BindNone}
+	metadataChecks = map[string]proxy.MetadataCheck{"warn": proxy.MetadataWarn, "fail": proxy.MetadataFail, "ignore": proxy.MetadataIgnore}
+	uploadIDForms  = map[string]proxy.UploadIDForm{"auto": proxy.UploadIDAuto, "token": proxy.UploadIDToken, "state": proxy.UploadIDState}
+)
+
+// buckets are the bucket rules; without any, one that gives every bucket the first key.
+func (l *loaded) buckets() []proxy.Bucket {
+	list := l.Buckets
+	if len(list) == 0 {
+		var all Bucket
+		(&loader{loaded: l}).defaults(reflect.ValueOf(&all).Elem())
+		all.Name = "*"
+		list = []Bucket{all}
+	}
+	var out []proxy.Bucket
+	for i := range list {
+		out = append(out, l.bucket(&list[i]))
+	}
+	return out
+}
+
+func (l *loaded) bucket(b *Bucket) proxy.Bucket {
+	out := proxy.Bucket{
+		Name:           b.Name,
+		Upstream:       b.Upstream,
+		StoreName:      b.StoreName,
+		Realm:          b.Realm,
+		BoundName:      b.BoundName,
+		ReservedBucket: b.ReservedBucket,
+		Key:            b.Key,
+		Keys:           b.Keys,
+		AllowPlaintext: b.Plaintext == "allow",
+		BindingWrite:   bindings[b.Binding.Write],
+		Metadata:       metadataChecks[b.Metadata.Check],
+		SealMetadata:   b.Metadata.Sealed,
+		Degraded:       b.Manifest.Policy == "degraded",
+		RecordNonce:    b.Manifest.RecordNonce,
+		UploadID:       uploadIDForms[b.UploadID],
+		VerifyFull:     b.Verify == "full",
+		Padding:        b.Padding,
+		MaxAge:         time.Duration(b.MaxAge),
+		RequireSSE:     b.RequireSSE,
+		RequireTLS:     b.RequireTLS,
+	}
+	if out.Key == "" && len(l.KMS.Keys) > 0 {
+		out.Key = l.KMS.Keys[0].ID
+		if len(b.Keys) > 0 {
+			out.Key = b.Keys[0]
+		}
+	}
+	if b.SSE != "none" {
+		out.SSE = b.SSE
+	}
+	for _, r := range b.Binding.Read {
+		out.BindingRead = append(out.BindingRead, bindings[r])
+	}
+	return out
+}
+
+// options are the parts of the configuration that hold for the life of the process.
+func (l *loaded) options(log *slog.Logger, memory int64) proxy.Options {
+	m := &l.Limits
+	return proxy.Options{
+		Log: log,
+		Limits: proxy.Limits{
+			Memory:        memory,
+			AdmissionWait: time.Duration(m.AdmissionWait),
+			HeldBody:      int64(m.HeldBody),
+			Connections:   m.Connections,
+			ListHeads:     m.ListHeads,
+			ListHeadsAll:  4 * m.ListHeads,
+			HeadTimeout:   time.Duration(m.HeadTimeout),
+			IdleTimeout:   time.Duration(m.IdleTimeout),
+			StallTimeout:  time.Duration(m.StallTimeout),
+		},
+		Cache: keycache.Options{
+			PerObject: l.DEK.Cache == "off",
+			MissRate:  float64(m.KMSMisses),
+			Outage: keycache.Outage{Read: time.Duration(l.KMS.Outage.Read),
+				WriteCached: l.KMS.Outage.Write == "cached"},
+		},
+	}
+}
