@@ -298,12 +298,12 @@ func (x *exchange) pair(src *bucket) (release func(), err error) {
 	if src.store != x.bucket.store {
 		return func() {}, nil // two pools: each request holds one connection of each
 	}
-	ctx, release, err := x.bucket.store.data.Pair(context.Background())
+	ctx, free, err := x.bucket.store.data.Pair(context.Background())
 	if err != nil {
 		return nil, err
 	}
 	x.paired = ctx
-	return func() { x.paired = nil; release() }, nil
+	return func() { x.paired = nil; free() }, nil
 }
 
 // readSource opens the plaintext bytes a..b of a source, pinned to what its HEAD showed. b < a is the empty range.

@@ -90,6 +90,9 @@ func (x *exchange) putObject() error {
 	x.set("etag", etag.ToClient(resp.Get("etag")))
 	x.setSums(payload.Checksums())
 	x.setSSE(&x.bucket, w.attrs)
+	if resp.Get("x-amz-object-size") != "" { // some stores tell the size, theirs
+		x.set("x-amz-object-size", itoa(w.attrs.Length))
+	}
 	return nil
 }
 

@@ -28,6 +28,7 @@ type chunkedDecoder struct {
 
 	buf    [lookahead]byte // bytes read from src and not yet used
 	r, w   int
+	bare   bool      // the last line ended in LF alone
 	left   int64     // bytes left of the current chunk
 	opened bool      // a chunk is under way
 	ended  bool      // the empty chunk's header has been read
@@ -166,20 +167,33 @@ func (d *chunkedDecoder) finish() ([]Field, error) {
 	return fields, expectEnd(d.src)
 }
 
-// readTrailer reads the trailer fields up to the empty line and verifies their signature where there is one. Some clients
-// end a trailer line with LF alone; canonical form has LF in any case.
+// readTrailer reads the trailer fields up to the empty line and verifies their signature where there is one. Fields end in
+// CRLF, in LF, or in LF and then CRLF, as the S3 API reference writes them and minio-go sends them; the canonical form has
+// LF in any case.
 func (d *chunkedDecoder) readTrailer() ([]Field, error) {
 	var fields []Field
 	var canonical bytes.Buffer
-	signature, left := "", maxTrailer
+	signature, left, bare := "", maxTrailer, false
 	for {
 		line, err := d.line(left)
 		if err != nil {
 			return nil, err
 		}
+		if line == "" && bare {
+			// The rest of the field before it, or the end.
+			bare = false
+			if end, err := d.atEnd(); err != nil || end {
+				if err != nil {
+					return nil, err
+				}
+				break
+			}
+			continue
+		}
 		if line == "" {
 			break
 		}
+		bare = d.bare
 		left -= len(line)
 		name, value, ok := strings.Cut(line, ":")
 		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
@@ -218,7 +232,9 @@ func (d *chunkedDecoder) line(limit int) (string, error) {
 		if i := bytes.IndexByte(d.buf[d.r:d.w], '\n'); i >= 0 {
 			long = append(long, d.buf[d.r:d.r+i]...)
 			d.r += i + 1
-			return strings.TrimSuffix(string(long), "\r"), nil
+			text, crlf := strings.CutSuffix(string(long), "\r")
+			d.bare = !crlf
+			return text, nil
 		}
 		long = append(long, d.buf[d.r:d.w]...)
 		d.r = d.w
@@ -226,6 +242,25 @@ func (d *chunkedDecoder) line(limit int) (string, error) {
 			return "", refuse("InvalidRequest", "chunk framing line is too long")
 		}
 	}
+}
+
+// atEnd reports whether the body has ended.
+func (d *chunkedDecoder) atEnd() (bool, error) {
+	for range 100 {
+		if d.r < d.w {
+			return false, nil
+		}
+		d.r, d.w = 0, 0
+		n, err := d.src.Read(d.buf[:])
+		d.w = n
+		if n == 0 && errors.Is(err, io.EOF) {
+			return true, nil
+		}
+		if n == 0 && err != nil {
+			return false, err
+		}
+	}
+	return false, refuse("IncompleteBody", "body makes no progress")
 }
 
 // expect consumes exactly s.
