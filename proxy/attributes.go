@@ -13,10 +13,6 @@ func (x *exchange) getObjectAttributes() error {
 	if err := x.discardBody(); err != nil {
 		return err
 	}
-	wanted, err := x.wantedAttributes()
-	if err != nil {
-		return err
-	}
 	r, err := x.newRead()
 	if err != nil {
 		return err
@@ -30,6 +26,10 @@ func (x *exchange) getObjectAttributes() error {
 		return x.answerRefusal(resp)
 	}
 	o, err := x.openObject(&x.bucket, x.req.Key, resp)
+	if err != nil {
+		return err
+	}
+	wanted, err := x.wantedAttributes()
 	if err != nil {
 		return err
 	}

@@ -29,10 +29,10 @@ func (x *exchange) newRead() (*read, error) {
 	if v, ok := x.req.Get("partNumber"); ok {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > size.MaxParts {
-			return nil, s3err.InvalidArgument.With(fmt.Errorf("partNumber %q", v))
+			return nil, s3err.Argument("Part number must be an integer between 1 and 10000, inclusive.", "partNumber", v)
 		}
 		if r.rng.set {
-			return nil, s3err.InvalidRequest.With(errors.New("range and partNumber together"))
+			return nil, s3err.Request("Cannot specify both Range header and partNumber query parameter")
 		}
 		r.part = n
 	}
@@ -182,7 +182,7 @@ func (r *read) window(o *object) (w window, err error) {
 		if w.a, w.b, ok = r.rng.resolve(o.content); !ok {
 			return w, s3err.Range(r.header, o.content)
 		}
-		w.partial = true
+		w.partial = w.b >= w.a
 	}
 	if w.b < w.a {
 		w.whole = o.stored == 0
@@ -300,7 +300,8 @@ func (x *exchange) setWindow(o *object, w window) {
 	}
 	if w.partial && w.b >= w.a {
 		x.set("content-range", fmt.Sprintf("bytes %d-%d/%d", w.a, w.b, o.content))
-	} else if !w.partial {
+	}
+	if w.a == 0 && w.b == o.content-1 {
 		x.setStoredSums(o)
 	}
 }

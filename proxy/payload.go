@@ -32,7 +32,8 @@ func (x *exchange) openPayload() (*sigv4.Payload, error) {
 			return nil, s3err.InvalidArgument.With(fmt.Errorf("x-amz-decoded-content-length %q", v))
 		}
 	}
-	if v := x.head.get("content-md5"); v != "" {
+	if x.head.has("content-md5") {
+		v := x.head.get("content-md5")
 		if o.MD5, err = base64.StdEncoding.DecodeString(v); err != nil || len(o.MD5) != 16 {
 			return nil, s3err.InvalidDigest.With(fmt.Errorf("content-md5 %q", v))
 		}
@@ -45,7 +46,18 @@ func (x *exchange) openPayload() (*sigv4.Payload, error) {
 	if o.Sums, err = x.promisedSums(o.Trailer); err != nil {
 		return nil, err
 	}
+	if len(o.Sums) == 0 && len(o.Trailer) == 0 && x.req.Op == "PutObject" && x.announcedPayload(o) <= x.s.limits.HeldBody {
+		o.Want = checksum.CRC64NVME // S3's default; of larger bodies it would be known too late to be kept with the object
+	}
 	return sigv4.NewPayload(body, o)
+}
+
+// announcedPayload is the announced number of plaintext bytes, -1 for none.
+func (x *exchange) announcedPayload(o sigv4.PayloadOptions) int64 {
+	if x.auth.Payload.Chunked() {
+		return o.DecodedLength
+	}
+	return o.ContentLength
 }
 
 // promisedSums reads the x-amz-checksum-* headers. One checksum may be promised; unknown algorithms are refused, so that
@@ -58,16 +70,16 @@ func (x *exchange) promisedSums(trailer []string) ([]sigv4.Sum, error) {
 		}
 		a, ok := checksum.FromHeader(f.Name)
 		if !ok {
-			return nil, s3err.InvalidRequest.With(fmt.Errorf("unknown checksum %s", f.Name))
+			return nil, s3err.Request("The algorithm type you specified in x-amz-checksum- header is invalid.")
 		}
 		v, err := a.Decode(f.Value)
 		if err != nil {
-			return nil, s3err.InvalidRequest.With(fmt.Errorf("value for %s header is invalid: %w", f.Name, err))
+			return nil, s3err.Request("Value for " + f.Name + " header is invalid.").With(err)
 		}
 		sums = append(sums, sigv4.Sum{Algorithm: a, Value: v})
 	}
 	if len(sums) > 1 {
-		return nil, s3err.InvalidRequest.With(fmt.Errorf("expecting a single x-amz-checksum- header"))
+		return nil, s3err.Request("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 	}
 	promised := len(sums) > 0
 	for _, name := range trailer {
@@ -80,10 +92,25 @@ func (x *exchange) promisedSums(trailer []string) ([]sigv4.Sum, error) {
 		}
 		promised = true
 	}
-	if v := x.head.get("x-amz-sdk-checksum-algorithm"); v != "" && !promised {
-		return nil, s3err.InvalidRequest.With(fmt.Errorf("x-amz-sdk-checksum-algorithm %q without a checksum", v))
+	return sums, x.checkSDKAlgorithm(sums, promised)
+}
+
+// checkSDKAlgorithm holds x-amz-sdk-checksum-algorithm against the checksum that it announces.
+func (x *exchange) checkSDKAlgorithm(sums []sigv4.Sum, promised bool) error {
+	v := x.head.get("x-amz-sdk-checksum-algorithm")
+	if v == "" {
+		return nil
 	}
-	return sums, nil
+	a, ok := checksum.Parse(v)
+	switch {
+	case !ok:
+		return s3err.Request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+	case !promised && x.auth.Kind != sigv4.Presigned:
+		return s3err.Request("x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
+	case len(sums) > 0 && sums[0].Algorithm != a:
+		return s3err.Request("Value for x-amz-sdk-checksum-algorithm header is invalid.")
+	}
+	return nil
 }
 
 // readAll reads a small document (XML, settings) of at most limit bytes and verifies it like any payload.

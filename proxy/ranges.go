@@ -18,11 +18,11 @@ type byteRange struct {
 
 // parseRange reads a Range header. Malformed, foreign-unit and several ranges are ignored, as S3 does.
 func parseRange(header string) byteRange {
-	spec, ok := strings.CutPrefix(strings.TrimSpace(header), "bytes=")
+	spec, ok := strings.CutPrefix(header, "bytes=")
 	if !ok || strings.Contains(spec, ",") {
 		return byteRange{}
 	}
-	first, last, ok := strings.Cut(strings.TrimSpace(spec), "-")
+	first, last, ok := strings.Cut(spec, "-")
 	if !ok {
 		return byteRange{}
 	}
@@ -51,12 +51,12 @@ func parseDigits(s string) (int64, error) {
 	return n, nil
 }
 
-// resolve clips a range to an object of n bytes: the bytes a..b inclusive, false when it is not satisfiable. It must not be
-// called for the whole object.
+// resolve clips a range to an object of n bytes: the bytes a..b inclusive, false when it is not satisfiable. A suffix of an
+// empty object is satisfiable and empty, a = 0 and b = -1. It must not be called for the whole object.
 func (r byteRange) resolve(n int64) (a, b int64, ok bool) {
 	switch {
 	case r.from < 0:
-		if r.suffix == 0 || n == 0 {
+		if r.suffix == 0 {
 			return 0, 0, false
 		}
 		return max(0, n-r.suffix), n - 1, true

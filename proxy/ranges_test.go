@@ -10,7 +10,8 @@ func TestParseRange(t *testing.T) {
 		"bytes=5-9":                   {set: true, from: 5, to: 9},
 		"bytes=5-":                    {set: true, from: 5, to: -1},
 		"bytes=-7":                    {set: true, from: -1, suffix: 7},
-		" bytes=1-2":                  {set: true, from: 1, to: 2},
+		" bytes=1-2":                  whole,
+		"bytes= -1":                   whole,
 		"bytes=9-5":                   whole, // malformed ranges are ignored
 		"bytes=-":                     whole,
 		"bytes=a-b":                   whole,
@@ -41,7 +42,7 @@ func TestResolveRange(t *testing.T) {
 		{"bytes=-3", 10, 7, 9, true},
 		{"bytes=-30", 10, 0, 9, true},
 		{"bytes=-0", 10, 0, 0, false},
-		{"bytes=-1", 0, 0, 0, false},
+		{"bytes=-1", 0, 0, -1, true},
 		{"bytes=99999999999999999999-", 10, 0, 0, false},
 	} {
 		a, b, ok := parseRange(c.header).resolve(c.n)
