@@ -101,9 +101,10 @@ func (c *Client) host(addr string) (*fasthttp.HostClient, error) {
 		return nil, fmt.Errorf("%w: more than %d hosts", ErrUnavailable, maxHosts)
 	}
 	h := &fasthttp.HostClient{
-		Addr:                addr,
-		DialTimeout:         c.dial,
-		MaxConns:            c.o.MaxConns,
+		Addr:        addr,
+		DialTimeout: c.dial,
+		// The slots are the limit. Connections whose request was cancelled while they were dialled come on top.
+		MaxConns:            2 * c.o.MaxConns,
 		MaxIdleConnDuration: c.o.IdleTimeout,
 		ReadBufferSize:      bufferSize,
 		WriteBufferSize:     bufferSize,

@@ -143,11 +143,11 @@ func TestWrongTrailerIsRefusedByTheStore(t *testing.T) {
 	expect(t, c, &Request{Method: http.MethodHead, Bucket: bucket, Key: "k"}, 404)
 }
 
-// TestCutUploadLeavesNothingVisible: the body fails after k bytes, up to all of them (THREATS.md row 21). InsecureUnsigned
-// is not held to that: with it the store alone decides about a body that is too short.
+// TestCutUploadLeavesNothingVisible: the body fails after k bytes, up to all of them (THREATS.md row 21). With
+// InsecureUnsigned only the reset of the connection tells this store, which commits what ends in an orderly close.
 func TestCutUploadLeavesNothingVisible(t *testing.T) {
 	own := errors.New("cut")
-	for _, mode := range []PayloadMode{Trailer, Chunks} {
+	for _, mode := range []PayloadMode{Trailer, Chunks, InsecureUnsigned} {
 		c, bucket := versity(t, func(o *Options) { o.Payload = mode })
 		for _, k := range []int64{0, 1, 65_536, 300_000, 999_999, 1_000_000} {
 			r := put(&stream{n: 1_000_000, piece: 50_000, failAt: k, err: own})
