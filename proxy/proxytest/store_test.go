@@ -48,10 +48,7 @@ const (
 
 func TestBehavesAsStoresDo(t *testing.T) {
 	s := proxytest.New(t)
-	suite.Run(t, &s3veil.Target{
-		Name: "bare", Endpoints: []string{s.URL}, AccessKey: "a", SecretKey: "b",
-		Store: &servers.Store{Endpoint: s.URL, AccessKey: "a", SecretKey: "b"},
-	}, missing)
+	suite.Run(t, s3veil.Bare(&servers.Store{Endpoint: s.URL, AccessKey: "a", SecretKey: "b"}), missing)
 }
 
 func call(t *testing.T, s *proxytest.Store, method, target, body string, header ...string) (*http.Response, string, error) {

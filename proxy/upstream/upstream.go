@@ -67,7 +67,7 @@ const ChecksumAlgorithm = "CRC64NVME"
 
 const checksumHeader = "x-amz-checksum-crc64nvme"
 
-// Options configure a Client; zero values mean the defaults of DESIGN.md 6.1 and 6.3.
+// Options configure a Client; zero values mean the defaults of docs/CONFIGURATION.md.
 type Options struct {
 	Name      string // of the upstream, for metrics and logs
 	Endpoint  string // http(s)://host[:port]
