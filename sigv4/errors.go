@@ -38,7 +38,6 @@ const (
 	codeInvalidRequest     = "InvalidRequest"
 	codeInvalidToken       = "InvalidToken"
 	codeInvalidURI         = "InvalidURI"
-	codeMalformedPost      = "MalformedPOSTRequest"
 	codeMalformedTrailer   = "MalformedTrailerError"
 	codeMissingLength      = "MissingContentLength"
 	codeNotImplemented     = "NotImplemented"

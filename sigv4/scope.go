@@ -27,7 +27,7 @@ func (c *claim) malformed() string {
 	case Presigned:
 		return codeQueryMalformed
 	case Post:
-		return codeMalformedPost
+		return codeInvalidArgument
 	}
 	return codeHeaderMalformed
 }

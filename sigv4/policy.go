@@ -1,0 +1,187 @@
+package sigv4
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Policy is the signed policy of a POST form. Source: "Creating a POST Policy" of the S3 API reference.
+type Policy struct {
+	expiration time.Time
+	conditions []condition
+	min, max   int64 // of the file's length in bytes, both included
+}
+
+// condition holds one form field against a value.
+type condition struct {
+	prefix bool   // starts-with, else eq
+	field  string // lower case
+	value  string
+}
+
+// parsePolicy decodes the base64 of a policy document. Names of operators and fields have no case, those of the document
+// itself do.
+func parsePolicy(encoded string) (*Policy, *Error) {
+	text, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, fail(codeInvalidPolicy, "the policy is not base64")
+	}
+	var doc map[string]json.RawMessage
+	if json.Unmarshal(text, &doc) != nil {
+		return nil, fail(codeInvalidPolicy, "the policy is not a JSON object")
+	}
+	var conditions []json.RawMessage
+	var expiration string
+	for name, raw := range doc {
+		var err error
+		switch name {
+		case "expiration":
+			err = json.Unmarshal(raw, &expiration)
+		case "conditions":
+			err = json.Unmarshal(raw, &conditions)
+		default:
+			return nil, fail(codeInvalidPolicy, "unexpected %q", name)
+		}
+		if err != nil {
+			return nil, fail(codeInvalidPolicy, "%q has the wrong type", name)
+		}
+	}
+	if conditions == nil {
+		return nil, fail(codeInvalidPolicy, "missing conditions")
+	}
+	p := &Policy{max: math.MaxInt64}
+	if p.expiration, err = time.Parse(time.RFC3339, expiration); err != nil {
+		return nil, fail(codeInvalidPolicy, "missing or invalid expiration")
+	}
+	for _, raw := range conditions {
+		if err := p.add(raw); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// add parses one condition.
+func (p *Policy) add(raw json.RawMessage) *Error {
+	if raw = bytes.TrimSpace(raw); len(raw) > 0 && raw[0] == '{' {
+		var simple map[string]string
+		if json.Unmarshal(raw, &simple) != nil || len(simple) != 1 {
+			return fail(codeInvalidPolicy, "simple conditions must have exactly one property, a string")
+		}
+		for name, value := range simple {
+			p.conditions = append(p.conditions, condition{field: strings.ToLower(name), value: value})
+		}
+		return nil
+	}
+	var list []any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if d.Decode(&list) != nil || len(list) != 3 {
+		return fail(codeInvalidPolicy, "conditions must be objects or lists of three elements")
+	}
+	operator, _ := list[0].(string)
+	switch operator = strings.ToLower(operator); operator {
+	case "content-length-range":
+		return p.addRange(list[1], list[2])
+	case "eq", "starts-with":
+		field, ok1 := list[1].(string)
+		value, ok2 := list[2].(string)
+		name, ok3 := strings.CutPrefix(field, "$")
+		if !ok1 || !ok2 || !ok3 || name == "" {
+			return fail(codeInvalidPolicy, "%s needs a field name with $ and a string", operator)
+		}
+		p.conditions = append(p.conditions, condition{operator == "starts-with", strings.ToLower(name), value})
+		return nil
+	}
+	return fail(codeInvalidPolicy, "unknown operator in a condition")
+}
+
+// addRange narrows the permitted length of the file.
+func (p *Policy) addRange(from, to any) *Error {
+	least, ok1 := policyInt(from)
+	most, ok2 := policyInt(to)
+	if !ok1 || !ok2 {
+		return fail(codeInvalidPolicy, "content-length-range needs two whole numbers")
+	}
+	p.min, p.max = max(p.min, least), min(p.max, most)
+	return nil
+}
+
+// policyInt accepts numbers and their decimal text.
+func policyInt(v any) (int64, bool) {
+	text, ok := v.(string)
+	if number, isNumber := v.(json.Number); isNumber {
+		text, ok = number.String(), true
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, ok && err == nil && n >= 0
+}
+
+// check holds the fields of a form against the policy at a time.
+func (p *Policy) check(bucket string, values map[string]string, now time.Time) *Error {
+	if !now.Before(p.expiration) {
+		return fail(codeAccessDenied, "invalid according to policy: policy expired")
+	}
+	if sent, ok := values[fieldBucket]; ok && sent != bucket {
+		return fail(codeAccessDenied, "invalid according to policy: the form's bucket is not that of the request")
+	}
+	covered := make(map[string]bool, len(p.conditions))
+	for _, c := range p.conditions {
+		value, present := values[c.field]
+		if c.field == fieldBucket {
+			value, present = bucket, true
+		}
+		if !c.holds(value, present) {
+			return fail(codeAccessDenied, "invalid according to policy: policy condition on $%s failed", c.field)
+		}
+		covered[c.field] = true
+	}
+	for name := range values {
+		if !covered[name] && !uncovered(name) {
+			return fail(codeAccessDenied, "invalid according to policy: extra input field %q", name)
+		}
+	}
+	return nil
+}
+
+// holds evaluates a condition. An absent field is like an empty one for starts-with only, where "" permits anything. A
+// Content-Type with commas is a list, each element of which must match.
+func (c condition) holds(value string, present bool) bool {
+	if !c.prefix {
+		return present && value == c.value
+	}
+	if c.field != "content-type" {
+		return strings.HasPrefix(value, c.value)
+	}
+	for element := range strings.SplitSeq(value, ",") {
+		if !strings.HasPrefix(strings.TrimLeft(element, " "), c.value) {
+			return false
+		}
+	}
+	return true
+}
+
+// uncovered names the fields that need no condition.
+func uncovered(name string) bool {
+	return name == fieldSignature || name == fieldPolicy || name == fieldFile || strings.HasPrefix(name, ignoredPrefix)
+}
+
+// LengthRange returns the permitted lengths of the file in bytes, both included.
+func (p *Policy) LengthRange() (least, most int64) { return p.min, p.max }
+
+// CheckLength holds the length of the file in bytes against content-length-range; the codes are EntityTooLarge and
+// EntityTooSmall.
+func (p *Policy) CheckLength(n int64) error {
+	switch {
+	case n > p.max:
+		return fail(codeEntityTooLarge, "the file has %d bytes, the policy permits %d", n, p.max)
+	case n < p.min:
+		return fail(codeEntityTooSmall, "the file has %d bytes, the policy demands %d", n, p.min)
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package sigv4
+
+import (
+	"crypto/subtle"
+	"strings"
+)
+
+// Form fields of POST uploads, in lower case.
+const (
+	fieldPolicy     = "policy"
+	fieldAlgorithm  = "x-amz-algorithm"
+	fieldCredential = "x-amz-credential"
+	fieldDate       = "x-amz-date"
+	fieldSignature  = "x-amz-signature"
+	fieldFile       = "file"
+	fieldBucket     = "bucket"
+	ignoredPrefix   = "x-ignore-"
+)
+
+// VerifyPost authenticates a POST form by the fields before its file and holds them against the signed policy; the
+// returned policy is left to limit the file's length ([Policy.CheckLength]). Field names are in lower case, variables such
+// as ${filename} are already expanded, and bucket is the one the form was sent to. A form without credentials and policy
+// is Anonymous with a nil policy.
+//
+// The codes: InvalidArgument (fields missing, repeated or malformed), InvalidAccessKeyId, InvalidToken,
+// SignatureDoesNotMatch, InvalidPolicyDocument, AccessDenied (expired, a condition failed, a field is not covered),
+// InvalidRequest (SigV2), NotImplemented (SigV4A). Source: "Browser-Based Uploads Using POST".
+func (v *Verifier) VerifyPost(bucket string, form []Field) (*Verified, *Policy, error) {
+	verified, policy, err := v.verifyPost(bucket, form)
+	if err != nil { // a nil *Error must not become a non-nil error
+		return nil, nil, err
+	}
+	return verified, policy, nil
+}
+
+func (v *Verifier) verifyPost(bucket string, form []Field) (*Verified, *Policy, *Error) {
+	values := make(map[string]string, len(form))
+	for _, f := range form {
+		if _, repeated := values[f.Name]; repeated {
+			return nil, nil, fail(codeInvalidArgument, "form field %q is repeated", f.Name)
+		}
+		values[f.Name] = f.Value
+	}
+	for _, name := range []string{"awsaccesskeyid", "signature"} {
+		if _, ok := values[name]; ok {
+			return nil, nil, fail(codeInvalidRequest, reasonOnlyV4)
+		}
+	}
+	required := []string{fieldPolicy, fieldAlgorithm, fieldCredential, fieldDate, fieldSignature}
+	missing := ""
+	present := false
+	for _, name := range required {
+		if _, ok := values[name]; ok {
+			present = true
+		} else {
+			missing = name
+		}
+	}
+	if !present {
+		return &Verified{Kind: Anonymous, Payload: PayloadAbsent}, nil, nil
+	}
+	if missing != "" {
+		return nil, nil, fail(codeInvalidArgument, "bucket POST must contain a field named %q before the file", missing)
+	}
+	verified, err := v.verifyFormSignature(values)
+	if err != nil {
+		return nil, nil, err
+	}
+	policy, err := parsePolicy(values[fieldPolicy])
+	if err != nil {
+		return nil, nil, err
+	}
+	return verified, policy, policy.check(bucket, values, v.Now())
+}
+
+// verifyFormSignature checks the signature, which covers the policy as sent.
+func (v *Verifier) verifyFormSignature(values map[string]string) (*Verified, *Error) {
+	switch values[fieldAlgorithm] {
+	case algorithm:
+	case algorithmECDSA:
+		return nil, fail(codeNotImplemented, reasonAsymmetric)
+	default:
+		return nil, fail(codeInvalidArgument, "x-amz-algorithm only supports AWS4-HMAC-SHA256")
+	}
+	c := &claim{kind: Post, token: values[hdrAmzToken], signature: values[fieldSignature]}
+	if err := c.setCredential(values[fieldCredential]); err != nil {
+		return nil, err
+	}
+	if !c.setStamp(values[fieldDate]) {
+		return nil, fail(codeInvalidArgument, "x-amz-date must be in the form YYYYMMDDTHHMMSSZ")
+	}
+	if err := c.checkScope(); err != nil {
+		return nil, err
+	}
+	cred, err := v.credential(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.checkRegion(c); err != nil {
+		return nil, err
+	}
+	s := scratches.Get().(*scratch)
+	defer s.release()
+	id, key, cached := v.keys.get(cred, c.date, c.region, c.service)
+	s.buf = append(s.buf[:0], values[fieldPolicy]...)
+	key.sign(&s.sig, s.buf)
+	if subtle.ConstantTimeCompare(s.sig[:], []byte(c.signature)) != 1 {
+		return nil, fail(codeSignatureMismatch, "%s; of the policy", reasonSignatureDiffers)
+	}
+	if !cached {
+		v.keys.put(id, key)
+	}
+	return &Verified{Kind: Post, AccessKey: cred.AccessKey, Time: c.at, Region: strings.Clone(c.region), Payload: PayloadAbsent}, nil
+}
