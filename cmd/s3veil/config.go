@@ -1,7 +1,7 @@
 package main
 
 // Config is the configuration of a proxy. The comments below are its manual: docs/CONFIGURATION.md is made from them. A
-// `default` tag is the value of a key that is left out. DESIGN.md 6.1 and 6.3 name the keys.
+// `default` tag is the value of a key that is left out.
 type Config struct {
 	// Address of the S3 endpoint. A changed address takes a restart.
 	Listen string `yaml:"listen" default:"127.0.0.1:8080"`
