@@ -44,7 +44,7 @@ func (c *Cache) start(k *kek, at flightName, key writeName, ask func() (*entry, 
 		}
 		evictedRead, evictedWrite := c.land(now, f, key, e, err)
 		c.mu.Unlock()
-		close(f.done)
+		defer close(f.done)
 		if evictedRead {
 			c.opts.Observe(Event{Kind: kindEvicted, Cache: cacheRead, KID: k.KID})
 		}

@@ -232,13 +232,10 @@ func (p *parser) token() (json.Token, bool) {
 	if err == nil {
 		return tok, true
 	}
-	at := p.dec.InputOffset()
 	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &syntax):
-		at = max(syntax.Offset-1, 0)
-		p.wrong(at, "not JSON: "+syntax.Error())
-	default:
+	if errors.As(err, &syntax) {
+		p.wrong(max(syntax.Offset-1, 0), "not JSON: "+syntax.Error())
+	} else {
 		p.wrong(int64(len(p.text)), "not JSON: the file ends too early")
 	}
 	return nil, false
