@@ -255,6 +255,9 @@ func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slow
 			c.x.s.log.Warn("state object of a completed upload stays", "request_id", c.x.id, "cause", err.Error())
 		}
 	}
+	if result.ETag == "" { // Ceph RGW 16 leaves it out
+		result.ETag = head.Get("etag")
+	}
 	return c.answer(resp, result.ETag), nil
 }
 

@@ -242,7 +242,7 @@ func storeSource(src *copySource) string {
 
 // copied is the answer to a copy.
 func (x *exchange) copied(src *copySource, resp *upstream.Response, a *envelope.Attributes, result s3xml.Copied) *slowAnswer {
-	result.ETag = etag.ToClient(result.ETag)
+	result.ETag = etag.ToClient(etag.Quote(result.ETag))
 	o := &object{attrs: a, manifest: src.o.manifest, table: src.o.table}
 	result.Checksums, result.ChecksumType = o.checksumElement()
 	return &slowAnswer{doc: func(started bool) []byte { return s3xml.AppendCopyResult(nil, result, started) }, head: func() {

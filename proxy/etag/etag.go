@@ -63,6 +63,14 @@ func Match(list, tag string, strong bool) bool {
 // Bare returns a tag without W/ and quotes, as GetObjectAttributes shows it.
 func Bare(tag string) string { return bare(tag) }
 
+// Quote puts quotes around a tag that has none; some stores leave them out of XML. An empty tag stays empty.
+func Quote(tag string) string {
+	if tag == "" || weak(tag) || len(tag) != len(bare(tag)) {
+		return tag
+	}
+	return `"` + tag + `"`
+}
+
 func bare(tag string) string {
 	from, to := opaque(tag)
 	return tag[from:to]

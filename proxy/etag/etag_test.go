@@ -88,3 +88,11 @@ func FuzzRoundTrip(f *testing.F) {
 		_ = FromClient(tag)
 	})
 }
+
+func TestQuote(t *testing.T) {
+	for in, want := range map[string]string{"": "", "abc": `"abc"`, `"abc"`: `"abc"`, `W/"abc"`: `W/"abc"`} {
+		if got := Quote(in); got != want {
+			t.Errorf("Quote(%s) = %s, want %s", in, got, want)
+		}
+	}
+}

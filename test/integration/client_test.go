@@ -247,15 +247,19 @@ func runRestic(t *testing.T, p place) {
 	src, dst := filepath.Join(p.dir, "src"), filepath.Join(p.dir, "dst")
 	names := files(t, src)
 	env := p.env("RESTIC_REPOSITORY=s3:"+p.endpoint+"/"+p.bucket, "RESTIC_PASSWORD=test", "RESTIC_CACHE_DIR="+filepath.Join(p.dir, "cache"))
-	if p.target.CAFile != "" {
-		env = append(env, "RESTIC_CACERT="+p.target.CAFile)
+	restic := func(args ...string) {
+		t.Helper()
+		if p.target.CAFile != "" {
+			args = append([]string{"--cacert", p.target.CAFile}, args...)
+		}
+		must(t, env, "restic", args...)
 	}
-	must(t, env, "restic", "init")
-	must(t, env, "restic", "backup", src)
-	must(t, env, "restic", "check", "--read-data")
-	must(t, env, "restic", "restore", "latest", "--target", dst)
+	restic("init")
+	restic("backup", src)
+	restic("check", "--read-data")
+	restic("restore", "latest", "--target", dst)
 	sameFiles(t, filepath.Join(dst, src), src, names)
-	must(t, env, "restic", "forget", "--prune", "--keep-last", "1")
+	restic("forget", "--prune", "--keep-last", "1")
 }
 
 func runCurl(t *testing.T, p place) {

@@ -55,6 +55,7 @@ var veil = map[string]map[string]string{
 		"Multipart_numbers_with_gaps_and_unused_parts": "refuses a Complete that leaves parts out",
 		"PutObject_if_match":                           "does not take the ETag it gave out",
 		"CompleteMultipartUpload_if_none_match_star":   "ignores conditions on Complete",
+		"ListMultipartUploads_and_Abort":               "answers NoSuchKey for an unknown upload",
 	},
 }
 

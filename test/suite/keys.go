@@ -18,7 +18,7 @@ var keyCases = []Case{
 }
 
 // OddKeys are keys that a proxy that cleans, decodes or merges would change.
-var OddKeys = []string{"a//b", "a/../b", "./dot", "a/./b", "..", "a+b", "a b", "a%b", "a%2Fb", "100%", "%", "ключ/鍵/🔑", "~tilde",
+var OddKeys = []string{"a//b", "a/../b", "./dot", "a/./b", "a+b", "a b", "a%b", "a%2Fb", "100%", "%", "ключ/鍵/🔑", "~tilde",
 	"()*'!", "a?b", "a#b", "a&b=c", "a;b", "a:b@c", "a,b", `a"b`, "a<b>c", "a|b", "a\\b", "a=b", "$a", "[x]{y}^z`", "é", "e\u0301",
 	strings.Repeat("k", 200), "x/" + strings.Repeat("y/", 40) + "z", ".hidden", "a/.hidden", "-", "_", "?versionId=1", "a\tb"}
 
