@@ -4,296 +4,227 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"hash"
-	"io"
-	"strconv"
 	"strings"
 )
 
-// The bounds of aws-chunked framing: a chunk header line with its extensions, and the whole trailer section.
+// Limits of the framing. A chunk header is at most 16 digits, the signature and CRLF; extensions are not accepted.
 const (
-	maxChunkLine = 4 << 10
-	maxTrailer   = 16 << 10
-	lookahead    = 512
+	maxChunkHeader  = 128
+	maxChunkDigits  = 16
+	maxTrailer      = 16 << 10
+	signaturePrefix = "chunk-signature="
 )
 
-// chunkedDecoder decodes aws-chunked bodies. Chunks are never buffered: their bytes are released while the chunk's
-// signature is still unknown, and the caller commits nothing before finish has returned.
-type chunkedDecoder struct {
-	src     io.Reader
-	signed  bool
-	trailer bool
-	chain   *chunkSigner
+type chunkState int
 
-	buf    [lookahead]byte // bytes read from src and not yet used
-	r, w   int
-	bare   bool      // the last line ended in LF alone
-	left   int64     // bytes left of the current chunk
-	opened bool      // a chunk is under way
-	ended  bool      // the empty chunk's header has been read
-	sum    hash.Hash // of the current chunk, signed modes
-	claim  string    // its signature
-	total  int64
-	limit  int64
+const (
+	inHeader chunkState = iota // before or in "size[;chunk-signature=…]\r\n"
+	inData
+	atCR // after the data
+	atLF
+	inTrailer // after the last chunk's header
+	mayEnd    // complete, but for a CRLF that only some clients send
+	finished
+)
+
+// chunkReader decodes aws-chunked framing. It is pushed: whatever arrives is consumed at once, so bodies can be decoded in
+// the buffer they were read into. Only an unfinished line is kept.
+type chunkReader struct {
+	signer  *chunkSigner // nil: chunks carry no signatures
+	hash    hash.Hash    // of the current chunk, with signer
+	sum     [sha256.Size]byte
+	claimed []byte // signature of the current chunk as sent
+	state   chunkState
+	size    int64 // bytes left of the current chunk
+	left    int64 // decoded bytes left of the body
+	line    []byte
+	trailer trailerReader
 }
 
-func newChunkedDecoder(src io.Reader, mode PayloadMode, o PayloadOptions) *chunkedDecoder {
-	d := &chunkedDecoder{src: src, signed: mode != PayloadUnsignedChunksTrailer, trailer: mode != PayloadSignedChunks,
-		limit: o.DecodedLength}
-	if d.signed {
-		d.chain = o.Verified.chunk.clone()
-		d.sum = sha256.New()
+func newChunkReader(v *Verified, announced []string, decoded int64) *chunkReader {
+	c := &chunkReader{left: decoded, trailer: trailerReader{announced: announced}}
+	if v.chunk != nil {
+		c.signer, c.hash = v.chunk.clone(), sha256.New()
 	}
-	return d
+	if v.Payload == PayloadSignedChunksTrailer {
+		c.trailer.signer = c.signer
+	}
+	return c
 }
 
-// Read returns bytes of chunks. io.EOF means that the last, empty chunk has been reached.
-func (d *chunkedDecoder) Read(b []byte) (int, error) {
-	for d.left == 0 {
-		if d.ended {
-			return 0, io.EOF
+// finished reports whether the body may end here.
+func (c *chunkReader) finished() bool {
+	return c.state == finished || c.state == mayEnd && len(c.line) == 0
+}
+
+// feed decodes src into dst, which may begin where src begins. It returns the bytes written and consumed; src is consumed
+// whole unless dst is full or an error is returned.
+func (c *chunkReader) feed(dst, src []byte) (n, used int, err *Error) {
+	for used < len(src) {
+		switch c.state {
+		case inData:
+			m := int(min(c.size, int64(min(len(src)-used, len(dst)-n))))
+			if m == 0 {
+				return n, used, nil
+			}
+			copy(dst[n:n+m], src[used:])
+			if err := c.data(dst[n : n+m]); err != nil {
+				return n + m, used + m, err
+			}
+			n, used = n+m, used+m
+		case atCR, atLF:
+			if src[used] != "\r\n"[c.state-atCR] {
+				return n, used, fail(codeIncompleteBody, "a chunk is longer than its size")
+			}
+			c.state++
+			if c.state > atLF {
+				c.state = inHeader
+			}
+			used++
+		case finished:
+			return n, used, fail(codeIncompleteBody, "bytes after the end of the chunked body")
+		default:
+			line, m, err := c.takeLine(src[used:])
+			used += m
+			if err == nil && line != nil {
+				err = c.endLine(line)
+			}
+			if err != nil {
+				return n, used, err
+			}
 		}
-		if err := d.nextChunk(); err != nil {
-			return 0, err
-		}
 	}
-	if int64(len(b)) > d.left {
-		b = b[:d.left]
-	}
-	n, err := d.take(b)
-	d.left -= int64(n)
-	if d.signed {
-		d.sum.Write(b[:n])
-	}
-	if n > 0 {
-		return n, nil
-	}
-	return 0, err
+	return n, used, nil
 }
 
-// take reads looked-ahead bytes first, then the source directly.
-func (d *chunkedDecoder) take(b []byte) (int, error) {
-	if d.r < d.w {
-		n := copy(b, d.buf[d.r:d.w])
-		d.r += n
-		return n, nil
+// data accounts for bytes of the current chunk and checks its signature once it is complete.
+func (c *chunkReader) data(b []byte) *Error {
+	c.size -= int64(len(b))
+	c.left -= int64(len(b))
+	if c.signer != nil {
+		c.hash.Write(b)
 	}
-	return d.src.Read(b)
-}
-
-// nextChunk closes the current chunk and reads the header of the next.
-func (d *chunkedDecoder) nextChunk() error {
-	if d.opened {
-		if err := d.expect("\r\n"); err != nil {
-			return err
-		}
-		if err := d.verifyChunk(); err != nil {
-			return err
-		}
-	}
-	line, err := d.line(maxChunkLine)
-	if err != nil {
-		return err
-	}
-	size, extension, _ := strings.Cut(line, ";")
-	n, err := parseHex(size)
-	if err != nil {
-		return refuse("InvalidRequest", "malformed chunk size")
-	}
-	if d.total += n; d.total > d.limit || d.total < 0 {
-		return refuse("IncompleteBody", "chunks hold more than x-amz-decoded-content-length")
-	}
-	d.claim = ""
-	if d.signed {
-		var ok bool
-		if d.claim, ok = strings.CutPrefix(strings.TrimSpace(extension), "chunk-signature="); !ok || len(d.claim) != 64 {
-			return refuse("InvalidRequest", "missing chunk signature")
-		}
-		d.sum.Reset()
-	}
-	d.left, d.opened, d.ended = n, true, n == 0
-	return nil
-}
-
-// parseHex accepts hexadecimal digits only, up to 15 of them.
-func parseHex(s string) (int64, error) {
-	if s == "" || len(s) > 15 || strings.Trim(s, "0123456789abcdefABCDEF") != "" {
-		return 0, strconv.ErrSyntax
-	}
-	return strconv.ParseInt(s, 16, 64)
-}
-
-// verifyChunk compares the signature of the chunk that has just been read.
-func (d *chunkedDecoder) verifyChunk() error {
-	if !d.signed {
+	if c.size > 0 {
 		return nil
 	}
-	if subtle.ConstantTimeCompare(d.chain.chunk(d.sum.Sum(nil)), []byte(d.claim)) != 1 {
-		return refuse("SignatureDoesNotMatch", "chunk signature differs")
+	c.state = atCR
+	return c.checkChunk()
+}
+
+func (c *chunkReader) checkChunk() *Error {
+	if c.signer == nil {
+		return nil
+	}
+	want := c.signer.chunk(c.hash.Sum(c.sum[:0]))
+	c.hash.Reset()
+	if subtle.ConstantTimeCompare(want, c.claimed) != 1 {
+		return fail(codeSignatureMismatch, "the signature of a chunk differs")
 	}
 	return nil
 }
 
-// finish reads the empty chunk, the trailer and the end of the body.
-func (d *chunkedDecoder) finish() ([]Field, error) {
-	if d.left > 0 {
-		return nil, refuse("IncompleteBody", "chunk was not read to its end")
+// takeLine consumes bytes up to and including "\n". It returns the line with its end, or nil while it is incomplete; the
+// line is valid until the next call.
+func (c *chunkReader) takeLine(src []byte) (line []byte, used int, err *Error) {
+	limit := maxChunkHeader
+	if c.state == inTrailer {
+		limit = maxTrailer
 	}
-	if !d.ended {
-		if err := d.nextChunk(); err != nil {
-			return nil, err
-		}
-		if !d.ended {
-			return nil, refuse("IncompleteBody", "chunks hold more than x-amz-decoded-content-length")
-		}
+	end := bytes.IndexByte(src, '\n') + 1
+	used = end
+	if end == 0 {
+		used = len(src)
 	}
-	if err := d.verifyChunk(); err != nil {
-		return nil, err
+	if len(c.line)+used > limit {
+		return nil, used, fail(codeIncompleteBody, "a line of the chunked body is too long")
 	}
-	var fields []Field
-	var err error
-	if d.trailer {
-		fields, err = d.readTrailer()
-	} else {
-		err = d.expect("\r\n")
+	if end > 0 && len(c.line) == 0 {
+		return src[:end], used, nil
 	}
-	if err != nil {
-		return nil, err
+	c.line = append(c.line, src[:used]...)
+	if end == 0 {
+		return nil, used, nil
 	}
-	if d.r < d.w {
-		return nil, refuse("IncompleteBody", "bytes after the last chunk")
-	}
-	return fields, expectEnd(d.src)
+	line, c.line = c.line, c.line[:0]
+	return line, used, nil
 }
 
-// readTrailer reads the trailer fields up to the empty line and verifies their signature where there is one. Fields end in
-// CRLF, in LF, or in LF and then CRLF, as the S3 API reference writes them and minio-go sends them; the canonical form has
-// LF in any case.
-func (d *chunkedDecoder) readTrailer() ([]Field, error) {
-	var fields []Field
-	var canonical bytes.Buffer
-	signature, left, bare := "", maxTrailer, false
-	for {
-		line, err := d.line(left)
-		if err != nil {
-			return nil, err
+// endLine takes a complete line.
+func (c *chunkReader) endLine(line []byte) *Error {
+	switch c.state {
+	case inTrailer:
+		next, err := c.trailer.line(line)
+		c.state = next
+		return err
+	case mayEnd:
+		if string(line) != "\r\n" {
+			return fail(codeIncompleteBody, "bytes after the end of the chunked body")
 		}
-		if line == "" && bare {
-			// The rest of the field before it, or the end.
-			bare = false
-			if end, err := d.atEnd(); err != nil || end {
-				if err != nil {
-					return nil, err
-				}
-				break
-			}
-			continue
-		}
-		if line == "" {
-			break
-		}
-		bare = d.bare
-		left -= len(line)
-		name, value, ok := strings.Cut(line, ":")
-		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
-		if !ok || name == "" || signature != "" {
-			return nil, refuse("MalformedTrailerError", "malformed trailer")
-		}
-		if name == "x-amz-trailer-signature" {
-			signature = value
-			continue
-		}
-		if _, dup := find(fields, name); dup {
-			return nil, refuse("MalformedTrailerError", "repeated trailer "+name)
-		}
-		fields = append(fields, Field{name, value})
-		canonical.WriteString(name + ":" + value + "\n")
+		c.state = finished
+		return nil
 	}
-	if !d.signed {
-		return fields, nil
+	if err := c.header(line); err != nil {
+		return err
 	}
-	sum := sha256.Sum256(canonical.Bytes())
-	if subtle.ConstantTimeCompare(d.chain.trailer(sum[:]), []byte(signature)) != 1 {
-		return nil, refuse("SignatureDoesNotMatch", "trailer signature differs")
+	switch {
+	case c.size > c.left:
+		return fail(codeIncompleteBody, "the chunks hold more than x-amz-decoded-content-length")
+	case c.size > 0:
+		c.state = inData
+		return nil
+	case c.left > 0:
+		return fail(codeIncompleteBody, "the chunks hold %d bytes less than x-amz-decoded-content-length", c.left)
 	}
-	return fields, nil
+	c.state = inTrailer
+	return c.checkChunk()
 }
 
-// line reads up to CRLF (or LF) and returns the line without it.
-func (d *chunkedDecoder) line(limit int) (string, error) {
-	var long []byte
-	for {
-		if d.r == d.w {
-			if err := d.more(); err != nil {
-				return "", err
-			}
-		}
-		if i := bytes.IndexByte(d.buf[d.r:d.w], '\n'); i >= 0 {
-			long = append(long, d.buf[d.r:d.r+i]...)
-			d.r += i + 1
-			text, crlf := strings.CutSuffix(string(long), "\r")
-			d.bare = !crlf
-			return text, nil
-		}
-		long = append(long, d.buf[d.r:d.w]...)
-		d.r = d.w
-		if len(long) > limit {
-			return "", refuse("InvalidRequest", "chunk framing line is too long")
-		}
+// header parses "size\r\n", or "size;chunk-signature=…\r\n" when chunks are signed.
+func (c *chunkReader) header(line []byte) *Error {
+	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	if !ok {
+		return fail(codeIncompleteBody, "a chunk header does not end in CRLF")
 	}
-}
-
-// atEnd reports whether the body has ended.
-func (d *chunkedDecoder) atEnd() (bool, error) {
-	for range 100 {
-		if d.r < d.w {
-			return false, nil
-		}
-		d.r, d.w = 0, 0
-		n, err := d.src.Read(d.buf[:])
-		d.w = n
-		if n == 0 && errors.Is(err, io.EOF) {
-			return true, nil
-		}
-		if n == 0 && err != nil {
-			return false, err
-		}
+	size, extension, extended := bytes.Cut(text, []byte(";"))
+	if extended != (c.signer != nil) {
+		return fail(codeIncompleteBody, "chunk signatures do not fit the payload mode")
 	}
-	return false, refuse("IncompleteBody", "body makes no progress")
-}
-
-// expect consumes exactly s.
-func (d *chunkedDecoder) expect(s string) error {
-	for i := 0; i < len(s); i++ {
-		if d.r == d.w {
-			if err := d.more(); err != nil {
-				return err
-			}
+	if extended {
+		signature, ok := bytes.CutPrefix(extension, []byte(signaturePrefix))
+		if !ok || len(signature) != 2*sha256.Size {
+			return fail(codeIncompleteBody, "a chunk header has no valid chunk-signature")
 		}
-		if d.buf[d.r] != s[i] {
-			return refuse("InvalidRequest", "malformed chunk framing")
-		}
-		d.r++
+		c.claimed = append(c.claimed[:0], signature...)
+	}
+	if c.size, ok = parseHex(size); !ok {
+		return fail(codeIncompleteBody, "a chunk header has no valid size")
 	}
 	return nil
 }
 
-// more fills the lookahead. It must be empty.
-func (d *chunkedDecoder) more() error {
-	d.r, d.w = 0, 0
-	for range 100 {
-		n, err := d.src.Read(d.buf[:])
-		if n > 0 {
-			d.w = n
-			return nil
+// parseHex parses a size in bytes: 1 to 16 hex digits without sign or prefix, at most 1<<63 - 1.
+func parseHex(text []byte) (int64, bool) {
+	if len(text) == 0 || len(text) > maxChunkDigits {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range text {
+		d := nibble(c)
+		if d > 15 {
+			return 0, false
 		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return refuse("IncompleteBody", "body ended inside the chunk framing")
-		}
-		if err != nil {
-			return err
+		n = n<<4 | uint64(d)
+	}
+	return int64(n), n < 1<<63
+}
+
+// isOneOf reports whether name, in any case, is on a list of lower-case names.
+func isOneOf(name string, list []string) bool {
+	for _, l := range list {
+		if strings.EqualFold(name, l) {
+			return true
 		}
 	}
-	return refuse("IncompleteBody", "body makes no progress")
+	return false
 }

@@ -1,14 +1,10 @@
 package sigv4
 
 import (
-	"bytes"
 	"crypto/md5"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
-	"fmt"
-	"hash"
 	"io"
+	"os"
 
 	"s3veil/sigv4/checksum"
 )
@@ -16,13 +12,14 @@ import (
 // PayloadOptions describe what an inbound body has to fulfil.
 type PayloadOptions struct {
 	Verified *Verified
-	// ContentLength of the HTTP body; -1 when it is chunked.
+	// ContentLength of the HTTP body in bytes; -1 when it is chunked.
 	ContentLength int64
-	// DecodedLength from x-amz-decoded-content-length; -1 when absent.
+	// DecodedLength from x-amz-decoded-content-length in bytes; -1 when absent.
 	DecodedLength int64
 	// MD5 is the decoded Content-MD5, nil when absent.
 	MD5 []byte
-	// Sums are the checksums promised in request headers.
+	// Sums are the checksums promised in request headers. Those in the query of a presigned URL do not belong here: a
+	// widespread SDK puts the CRC of an empty body there. Nor do those of CompleteMultipartUpload, which describe the object.
 	Sums []Sum
 	// Trailer is the list in x-amz-trailer, in lower case.
 	Trailer []string
@@ -38,105 +35,93 @@ type Sum struct {
 
 // Payload reads the decoded plaintext of a request body and verifies everything the client promised about it.
 // Read returns io.EOF only after exactly the announced number of decoded bytes; every deviation is a sticky *Error whose
-// cause is neither io.EOF nor io.ErrUnexpectedEOF. Reads of large buffers reach the source unbuffered.
+// cause is neither io.EOF nor io.ErrUnexpectedEOF (DATAPATH.md rule 3). Reads of large buffers reach the source unbuffered.
 //
-// Checksums in the query of a presigned URL are not promises about the body: one SDK signs the checksum of an empty one.
+// Bytes are handed out before the chunk or the body they belong to has been verified: nothing may be committed before
+// Verify has returned nil.
 type Payload struct {
-	src      decoder
-	length   int64
-	left     int64
-	err      error
-	verified bool
+	src           io.Reader
+	contentLength int64
+	total         int64
+	left          int64 // decoded bytes still to be handed out
+	wire          int64 // bytes taken from src
+	sums          sums
+	chunks        *chunkReader // nil unless aws-chunked
 
-	wantHash  *[32]byte
-	payload   hash.Hash // SHA-256 of the body, for PayloadHash
-	wantMD5   []byte
-	md5       hash.Hash
-	running   []runningSum
-	trailer   []string
-	checksums []Sum
+	pending []byte // taken from src into small, not yet parsed
+	small   [512]byte
+
+	err  error
+	done bool // Verify has succeeded
 }
 
-// runningSum is a checksum under way. A nil want is announced in the trailer, or wanted by the caller only.
-type runningSum struct {
-	algorithm checksum.Algorithm
-	hash      hash.Hash
-	want      []byte
-	trailing  bool
-}
+// maxEmptyReads is how often a source may return neither bytes nor an error.
+const maxEmptyReads = 100
 
-// decoder is the layer below the digests: it delivers decoded bytes and, at the end, the trailer.
-type decoder interface {
-	io.Reader
-	// finish reads the rest of the HTTP body and returns the trailer fields, nil where the mode has none.
-	finish() ([]Field, error)
-}
-
-// NewPayload wraps body. A missing length is *Error{Code: "MissingContentLength"}.
+// NewPayload wraps body, which holds exactly the HTTP body. Nothing is read yet. A missing length is
+// *Error{Code: "MissingContentLength"}; promises that are malformed, contradict each other or cannot be kept in the
+// payload mode are InvalidRequest or InvalidDigest.
 func NewPayload(body io.Reader, o PayloadOptions) (*Payload, error) {
-	mode := o.Verified.Payload
-	p := &Payload{length: o.ContentLength, wantMD5: o.MD5, trailer: o.Trailer}
-	if mode.Chunked() {
-		p.length = o.DecodedLength
-	} else if len(o.Trailer) > 0 {
-		return nil, refuse("InvalidRequest", "x-amz-trailer without a trailing payload mode")
+	if o.Verified == nil {
+		panic("sigv4: payload of an unverified request")
 	}
-	if p.length < 0 {
-		return nil, refuse("MissingContentLength", "no length of the payload is announced")
-	}
-	if mode.Chunked() && o.ContentLength >= 0 && o.ContentLength < p.length {
-		return nil, refuse("IncompleteBody", "content-length is shorter than the decoded length")
-	}
-	if (mode == PayloadSignedChunksTrailer || mode == PayloadUnsignedChunksTrailer) && len(o.Trailer) == 0 {
-		return nil, refuse("MalformedTrailerError", "trailing payload mode without x-amz-trailer")
-	}
-	if mode == PayloadSignedChunks && len(o.Trailer) > 0 {
-		return nil, refuse("InvalidRequest", "x-amz-trailer without a trailing payload mode")
-	}
-	p.left = p.length
-	p.setDigests(o)
-	if err := p.setTrailing(o); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
-	if mode.Chunked() {
-		p.src = newChunkedDecoder(body, mode, o)
+	p := &Payload{src: body, contentLength: o.ContentLength}
+	if o.Verified.Payload.Chunked() {
+		p.total = o.DecodedLength
+		p.chunks = newChunkReader(o.Verified, o.Trailer, p.total)
 	} else {
-		p.src = &plainDecoder{src: body}
+		p.total = o.ContentLength
 	}
+	p.left = p.total
+	p.sums.init(&o)
 	return p, nil
 }
 
-func (p *Payload) setDigests(o PayloadOptions) {
-	if o.Verified.Payload == PayloadHash {
-		p.wantHash, p.payload = &o.Verified.Hash, sha256.New()
-	}
-	if o.MD5 != nil {
-		p.md5 = md5.New()
+// check refuses options that can never be fulfilled.
+func (o *PayloadOptions) check() *Error {
+	mode := o.Verified.Payload
+	signed := mode == PayloadSignedChunks || mode == PayloadSignedChunksTrailer
+	trailers := mode == PayloadSignedChunksTrailer || mode == PayloadUnsignedChunksTrailer
+	switch {
+	case mode.Chunked() && o.DecodedLength < 0:
+		return fail(codeMissingLength, "x-amz-decoded-content-length is missing")
+	case !mode.Chunked() && o.ContentLength < 0:
+		return fail(codeMissingLength, "Content-Length is missing")
+	case !mode.Chunked() && o.DecodedLength >= 0 && o.DecodedLength != o.ContentLength:
+		return fail(codeInvalidRequest, "x-amz-decoded-content-length differs from Content-Length of a plain body")
+	case signed && o.Verified.chunk == nil:
+		return fail(codeAccessDenied, "signed chunks without credentials")
+	case len(o.Trailer) > 0 && !trailers:
+		return fail(codeInvalidRequest, "x-amz-trailer needs a payload mode with trailer")
+	case len(o.Trailer) == 0 && trailers:
+		return fail(codeMalformedTrailer, "payload mode with trailer, but no x-amz-trailer")
+	case mode.Chunked() && o.ContentLength >= 0 && o.ContentLength < o.DecodedLength:
+		return fail(codeIncompleteBody, "Content-Length is shorter than x-amz-decoded-content-length")
+	case len(o.Sums)+len(o.Trailer) > 1:
+		return fail(codeInvalidRequest, "expecting a single x-amz-checksum- header, multiple checksum types are not allowed")
+	case o.MD5 != nil && len(o.MD5) != md5.Size:
+		return fail(codeInvalidDigest, "the Content-MD5 is not valid")
 	}
 	for _, s := range o.Sums {
-		p.running = append(p.running, runningSum{algorithm: s.Algorithm, hash: s.Algorithm.New(), want: s.Value})
-	}
-	if o.Want != checksum.None {
-		p.running = append(p.running, runningSum{algorithm: o.Want, hash: o.Want.New()})
-	}
-}
-
-// setTrailing starts the checksums announced by x-amz-trailer. Other trailers are refused: nobody would act on them.
-func (p *Payload) setTrailing(o PayloadOptions) error {
-	for _, name := range o.Trailer {
-		a, ok := checksum.FromHeader(name)
-		if !ok {
-			return refuse("InvalidRequest", "unsupported trailer "+name)
+		if !s.Algorithm.Valid() || len(s.Value) != s.Algorithm.Size() {
+			return fail(codeInvalidRequest, "value for x-amz-checksum header is invalid")
 		}
-		p.running = append(p.running, runningSum{algorithm: a, hash: a.New(), trailing: true})
+	}
+	for _, name := range o.Trailer {
+		if _, ok := checksum.FromHeader(name); !ok {
+			return fail(codeInvalidRequest, "the value specified in the x-amz-trailer header is not supported: %q", name)
+		}
 	}
 	return nil
 }
 
 // Len is the number of plaintext bytes.
-func (p *Payload) Len() int64 { return p.length }
+func (p *Payload) Len() int64 { return p.total }
 
-// Read returns decoded bytes.
+// Read returns decoded bytes. It returns either bytes or an error.
 func (p *Payload) Read(b []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
@@ -144,146 +129,173 @@ func (p *Payload) Read(b []byte) (int, error) {
 	if p.left == 0 {
 		return 0, io.EOF
 	}
-	if int64(len(b)) > p.left {
+	if int64(len(b)) > p.left && p.chunks == nil {
 		b = b[:p.left]
 	}
+	if len(b) == 0 {
+		return 0, nil
+	}
+	for empty := 0; empty < maxEmptyReads; empty++ {
+		wire, pending := p.wire, len(p.pending)
+		n, err := p.readOnce(b)
+		p.left -= int64(n)
+		p.sums.write(b[:n])
+		if err != nil {
+			p.err = err
+		}
+		if n > 0 {
+			return n, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if p.wire != wire || len(p.pending) != pending {
+			empty = -1 // framing only
+		}
+	}
+	p.err = fail(codeIncompleteBody, "the source makes no progress")
+	return 0, p.err
+}
+
+// readOnce takes at most one portion from the source. Decoding happens in place: framing only ever makes data shorter.
+func (p *Payload) readOnce(b []byte) (int, error) {
+	if p.chunks == nil {
+		return p.take(b)
+	}
+	if len(p.pending) > 0 {
+		n, used, err := p.chunks.feed(b, p.pending)
+		p.pending = p.pending[used:]
+		return n, asError(err)
+	}
+	raw := b
+	if len(b) < len(p.small) {
+		raw = p.small[:]
+	}
+	m, readErr := p.take(raw)
+	n, used, err := p.chunks.feed(b, raw[:m])
+	if len(b) < len(p.small) {
+		p.pending = raw[used:m]
+	}
+	if err != nil {
+		return n, err
+	}
+	return n, readErr
+}
+
+// take reads from the source once. The end of the source is an error here, and in any case one that no encryption engine
+// mistakes for the end of the plaintext.
+func (p *Payload) take(b []byte) (int, error) {
 	n, err := p.src.Read(b)
-	p.left -= int64(n)
-	p.digest(b[:n])
-	if err != nil && (p.left > 0 || !errors.Is(err, io.EOF)) {
-		p.err = asPayloadError(err)
+	p.wire += int64(n)
+	if err == nil || (p.chunks == nil && int64(n) == p.left && plainEnd(err)) {
+		return n, nil
 	}
-	if n == 0 && p.err != nil {
-		return 0, p.err
+	if p.chunks != nil && n > 0 && plainEnd(err) {
+		return n, nil // it may be complete; the next read says so
 	}
-	return n, nil
+	return n, sourceError(err)
 }
 
-func (p *Payload) digest(b []byte) {
-	if p.payload != nil {
-		p.payload.Write(b)
+// sourceError is the error for a source that failed or ended early.
+func sourceError(err error) *Error {
+	var own *Error
+	switch {
+	case errors.As(err, &own):
+		return own
+	case plainEnd(err):
+		return fail(codeIncompleteBody, "the body ended before its announced length")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &Error{Code: codeRequestTimeout, Reason: "the body stalled", Err: err}
 	}
-	if p.md5 != nil {
-		p.md5.Write(b)
-	}
-	for i := range p.running {
-		p.running[i].hash.Write(b)
-	}
+	return &Error{Code: codeIncompleteBody, Reason: "the body could not be read", Err: err}
 }
 
-// asPayloadError keeps typed errors and turns every other end of the body into IncompleteBody.
-func asPayloadError(err error) error {
-	var typed *Error
-	if errors.As(err, &typed) {
-		return err
+// asError avoids an error interface that holds a nil pointer.
+func asError(err *Error) error {
+	if err == nil {
+		return nil
 	}
-	return refuse("IncompleteBody", fmt.Sprintf("body ended early: %v", err))
+	return err
 }
 
 // Verify must be called after the last byte has been read: it consumes the last chunk, the trailer and the rest of the
-// HTTP body up to its end, and compares hash, chunk signatures, checksums, Content-MD5 and lengths.
+// HTTP body up to its end, and compares hash, chunk signatures, checksums, Content-MD5 and lengths. It may be called again
+// and then answers the same.
+//
+// The codes: XAmzContentSHA256Mismatch, BadDigest (Content-MD5, checksums), SignatureDoesNotMatch (chunks, trailer),
+// IncompleteBody (lengths, framing), MalformedTrailerError, InvalidRequest (a trailer's value), RequestTimeout.
 func (p *Payload) Verify() error {
-	if p.err != nil {
+	if p.err != nil || p.done {
 		return p.err
 	}
-	if p.verified {
-		return nil
+	if err := p.verify(); err != nil {
+		p.err = err
+		return err
 	}
-	if p.left > 0 {
-		p.err = refuse("IncompleteBody", "payload was not read to its end")
-		return p.err
-	}
-	fields, err := p.src.finish()
-	if err != nil {
-		p.err = asPayloadError(err)
-		return p.err
-	}
-	if p.err = p.compare(fields); p.err == nil {
-		p.verified = true
-	}
-	return p.err
-}
-
-// compare holds everything that was promised against what was read.
-func (p *Payload) compare(trailer []Field) error {
-	if p.payload != nil && subtle.ConstantTimeCompare(p.payload.Sum(nil), p.wantHash[:]) != 1 {
-		return refuse("XAmzContentSHA256Mismatch", "payload differs from x-amz-content-sha256")
-	}
-	if p.md5 != nil && !bytes.Equal(p.md5.Sum(nil), p.wantMD5) {
-		return refuse("BadDigest", "payload differs from Content-MD5")
-	}
-	if len(trailer) != len(p.trailer) {
-		return refuse("MalformedTrailerError", fmt.Sprintf("%d trailers announced, %d sent", len(p.trailer), len(trailer)))
-	}
-	p.checksums = nil
-	for i := range p.running {
-		r := &p.running[i]
-		have := r.hash.Sum(nil)
-		want := r.want
-		if r.trailing {
-			text, ok := find(trailer, r.algorithm.Header())
-			if !ok {
-				return refuse("MalformedTrailerError", "announced trailer is missing: "+r.algorithm.Header())
-			}
-			var err error
-			if want, err = r.algorithm.Decode(text); err != nil {
-				return refuse("InvalidRequest", "value for "+r.algorithm.Header()+" trailing header is invalid")
-			}
-		}
-		if want != nil && !bytes.Equal(have, want) {
-			return refuse("BadDigest", "payload differs from its "+r.algorithm.String())
-		}
-		p.checksums = append(p.checksums, Sum{r.algorithm, have})
-	}
+	p.done = true
 	return nil
 }
 
-func find(fields []Field, name string) (string, bool) {
-	for _, f := range fields {
-		if f.Name == name {
-			return f.Value, true
-		}
+func (p *Payload) verify() *Error {
+	if p.left > 0 {
+		return fail(codeIncompleteBody, "%d bytes have not been read", p.left)
 	}
-	return "", false
+	if err := p.drain(); err != nil {
+		return err
+	}
+	if p.contentLength >= 0 && p.wire != p.contentLength {
+		return fail(codeIncompleteBody, "the body has %d bytes, Content-Length says %d", p.wire, p.contentLength)
+	}
+	if p.chunks != nil {
+		if !p.chunks.finished() {
+			return fail(codeIncompleteBody, "the body ended before its last chunk and trailer")
+		}
+		p.sums.trailers = p.chunks.trailer.sums
+	}
+	return p.sums.verify()
 }
 
-// Checksums returns the checksums promised in headers, and after Verify all verified ones, those of trailers included.
-func (p *Payload) Checksums() []Sum {
-	if p.verified {
-		return p.checksums
-	}
-	var out []Sum
-	for i := range p.running {
-		if p.running[i].want != nil {
-			out = append(out, Sum{p.running[i].algorithm, p.running[i].want})
+// drain reads the source to its end, feeding what is left of the framing.
+func (p *Payload) drain() *Error {
+	raw := p.pending
+	p.pending = nil
+	for empty := 0; empty < maxEmptyReads; empty++ {
+		if len(raw) > 0 {
+			empty = 0
+			if p.chunks == nil {
+				return fail(codeIncompleteBody, "the body is longer than its Content-Length")
+			}
+			if _, _, err := p.chunks.feed(nil, raw); err != nil {
+				return err
+			}
 		}
+		n, err := p.src.Read(p.small[:])
+		p.wire += int64(n)
+		raw = p.small[:n]
+		switch {
+		case err == nil || n > 0 && plainEnd(err): // the end is reported again
+		case plainEnd(err):
+			return nil
+		default:
+			return sourceError(err)
+		}
+	}
+	return fail(codeIncompleteBody, "the source makes no progress")
+}
+
+// Checksums returns the verified checksums: those of headers, and after Verify those of trailers too, and the one wanted.
+func (p *Payload) Checksums() []Sum {
+	if !p.done {
+		return p.sums.promised
+	}
+	out := append(p.sums.promised[:len(p.sums.promised):len(p.sums.promised)], p.sums.trailers...)
+	for _, s := range out {
+		if s.Algorithm == p.sums.want {
+			return out
+		}
+	}
+	if p.sums.want != checksum.None {
+		out = append(out, Sum{p.sums.want, p.sums.value(p.sums.want)})
 	}
 	return out
 }
-
-// plainDecoder is a body that is its own payload.
-type plainDecoder struct{ src io.Reader }
-
-func (d *plainDecoder) Read(b []byte) (int, error) { return d.src.Read(b) }
-
-// finish makes sure that nothing follows.
-func (d *plainDecoder) finish() ([]Field, error) { return nil, expectEnd(d.src) }
-
-// expectEnd reads one byte more and wants io.EOF.
-func expectEnd(r io.Reader) error {
-	var one [1]byte
-	for range 100 {
-		n, err := r.Read(one[:])
-		switch {
-		case n > 0:
-			return refuse("IncompleteBody", "body is longer than announced")
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		}
-	}
-	return refuse("IncompleteBody", "body makes no progress")
-}
-
-func refuse(code, reason string) *Error { return &Error{Code: code, Reason: reason} }

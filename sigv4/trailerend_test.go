@@ -16,7 +16,8 @@ func TestTrailerFieldEndings(t *testing.T) {
 	}{
 		"CRLF":                     {"\r\n\r\n", true},
 		"LF":                       {"\n\r\n", true},
-		"LF alone":                 {"\n\n", true},
+		"LF alone":                 {"\n\n", false},
+		"half a CRLF behind":       {"\n\r\n\r", false},
 		"LF and CRLF":              {"\n\r\n\r\n", true},
 		"no empty line":            {"\r\n", false},
 		"bytes behind CRLF":        {"\r\n\r\nx", false},
