@@ -177,6 +177,7 @@ func (x *exchange) fail(err error) {
 	e := s3err.From(err)
 	x.code = e.Code
 	x.note.class = e.Class
+	x.countAuthFailure(e.Code)
 	x.logFailure(e)
 	r := &x.ctx.Response
 	r.ResetBody()
@@ -266,7 +267,8 @@ func (x *exchange) xml(status int, doc []byte) error {
 // finish is called once, after the last byte of the answer: metrics and audit.
 func (x *exchange) finish() {
 	x.s.active.Add(-1)
-	x.s.tele.done(x)
+	x.note.status = x.ctx.Response.StatusCode()
+	x.record()
 }
 
 // errShortBody is what a client that died in mid-body leaves behind.

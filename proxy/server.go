@@ -11,10 +11,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
 	"s3veil/keycache"
 	"s3veil/proxy/budget"
+	"s3veil/proxy/metrics"
 	"s3veil/proxy/s3err"
 	"s3veil/sigv4"
 )
@@ -33,7 +35,8 @@ type Server struct {
 	caches  *caches
 	heads   chan struct{} // listing HEADs under way, all requests together
 	drain   atomic.Bool
-	tele    telemetry
+	health  health
+	metrics *metrics.Metrics
 	active  atomic.Int64 // exchanges under way
 	conns   atomic.Int64 // client connections
 	stopped chan struct{}
@@ -82,15 +85,20 @@ func New(opts Options, set Settings) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.tele = newTelemetry(opts)
+	if s.opts.Registerer == nil {
+		s.opts.Registerer = prometheus.NewRegistry()
+	}
 	s.memory = budget.New(s.limits.Memory, s.limits.AdmissionWait)
 	s.caches = newCaches()
 	s.heads = make(chan struct{}, s.limits.ListHeadsAll)
 	co := opts.Cache
 	co.KEKs = set.KEKs
 	co.Now = s.now
-	co.Observe = s.tele.keys
+	co.Observe = func(e keycache.Event) { s.metrics.Keys(e) }
 	var err error
+	if s.metrics, err = s.newMetrics(); err != nil {
+		return nil, err
+	}
 	if s.keys, err = keycache.New(co); err != nil {
 		return nil, err
 	}
@@ -138,10 +146,11 @@ func (s *Server) Reload(set Settings) error {
 	defer s.reload.Unlock()
 	old := s.state.Load()
 	st, err := s.newState(set, old)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.keys.Update(set.KEKs)
 	}
-	if err := s.keys.Update(set.KEKs); err != nil {
+	s.metrics.Reload(err == nil)
+	if err != nil {
 		return err
 	}
 	s.state.Store(st)
@@ -153,6 +162,9 @@ func (s *Server) Reload(set Settings) error {
 	}
 	return nil
 }
+
+// ReloadFailed counts a configuration that did not get as far as Reload.
+func (s *Server) ReloadFailed() { s.metrics.Reload(false) }
 
 // Drain makes readiness fail, ahead of Shutdown.
 func (s *Server) Drain() { s.drain.Store(true) }

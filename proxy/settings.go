@@ -5,9 +5,12 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/stream"
 	"s3veil/keycache"
+	"s3veil/proxy/audit"
 	"s3veil/proxy/policy"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4"
@@ -107,7 +110,11 @@ type Limits struct {
 // Options are fixed for the life of a Server.
 type Options struct {
 	Limits Limits
-	Log    *slog.Logger     // slog.Default when nil
-	Cache  keycache.Options // KEKs come from Settings
-	Now    func() time.Time // time.Now when nil
+	Log    *slog.Logger // slog.Default when nil
+	Audit  audit.Sink   // nil: off
+	// Registerer takes the metrics, nil for none; Version goes into build_info.
+	Registerer prometheus.Registerer
+	Version    string
+	Cache      keycache.Options // KEKs come from Settings
+	Now        func() time.Time // time.Now when nil
 }

@@ -2,9 +2,15 @@ package proxy
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
+	"strconv"
 
 	"s3veil/keycache"
+	"s3veil/proxy/audit"
+	"s3veil/proxy/metrics"
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3op"
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/upstream"
 )
@@ -17,10 +23,14 @@ type note struct {
 	kid      string
 	print    keycache.Fingerprint
 	in, out  int64
+	status   int // of the answer
 	class    string
+	version  string
 	bulk     s3xml.DeleteResult
 	metadata bool // the metadata MAC did not fit
 }
+
+func (n *note) key(kid string, print keycache.Fingerprint) { n.kid, n.print = kid, print }
 
 // deleted records the outcome of a DeleteObjects, a line per key.
 func (n *note) deleted(done s3xml.DeleteResult, refused []s3xml.DeleteError) {
@@ -28,15 +38,102 @@ func (n *note) deleted(done s3xml.DeleteResult, refused []s3xml.DeleteError) {
 	n.bulk.Errors = append(slices.Clone(done.Errors), refused...)
 }
 
-func (n *note) key(kid string, print keycache.Fingerprint) { n.kid, n.print = kid, print }
+// newMetrics registers the metrics of this server, whose gauges it reads at every scrape.
+func (s *Server) newMetrics() (*metrics.Metrics, error) {
+	return metrics.New(s.opts.Registerer, metrics.Gauges{
+		InFlight:    s.active.Load,
+		Connections: s.conns.Load,
+		Memory:      func() (int64, int64) { used, total, _, _ := s.memory.State(); return used, total },
+		Refused:     func() uint64 { _, _, _, refused := s.memory.State(); return refused },
+		Caches:      s.cacheEntries,
+	}, s.opts.Version)
+}
 
-// telemetry is where an exchange reports to.
-type telemetry struct{}
+func (s *Server) cacheEntries() map[string]int {
+	out := s.keys.Stats()
+	if out == nil {
+		out = map[string]int{}
+	}
+	out["manifests"], out["sizes"] = s.caches.manifests.Len(), s.caches.sizes.Len()
+	return out
+}
 
-func newTelemetry(Options) telemetry { return telemetry{} }
+func (s *Server) observeUpstream(name string) func(upstream.Event) {
+	return func(e upstream.Event) { s.metrics.Upstream(name, e) }
+}
 
-func (telemetry) done(*exchange)      {}
-func (telemetry) integrity(string)    {}
-func (telemetry) keys(keycache.Event) {}
+// record is the end of an exchange: metrics, and a line in the audit log where an object was concerned.
+func (x *exchange) record() {
+	m := x.s.metrics
+	elapsed := x.s.now().Sub(x.start)
+	m.Request(x.req.Op, x.code, elapsed.Seconds())
+	m.Bytes("client", "in", x.note.in)
+	m.Bytes("client", "out", x.note.out)
+	if x.note.class != "" {
+		m.Integrity(x.note.class)
+	}
+	if x.s.opts.Audit == nil || !x.audited() {
+		return
+	}
+	r := audit.Record{Time: x.start.UTC(), RequestID: x.id, UpstreamRequestID: x.storeID, Source: addrText(x), Action: string(x.req.Op),
+		Bucket: x.req.Bucket, Key: x.req.Key, VersionID: x.note.version, Status: x.note.status, Class: x.note.class, KID: x.note.kid,
+		BytesIn: x.note.in, BytesOut: x.note.out, Milliseconds: float64(elapsed.Microseconds()) / 1000}
+	if x.client != nil {
+		r.Client = x.client.name
+	}
+	if _, err := strconv.Atoi(x.code); err != nil {
+		r.Code = x.code
+	}
+	if x.note.metadata && r.Class == "" {
+		r.Class = s3err.ClassMetadata
+	}
+	if x.note.kid != "" {
+		r.IKEK, r.SSE = hex.EncodeToString(x.note.print[:]), "AES256"
+	}
+	x.writeAudit(r)
+}
 
-func (s *Server) observeUpstream(string) func(upstream.Event) { return nil }
+// audited reports whether a line is due: object accesses, and whatever was refused before it was known what it was about.
+func (x *exchange) audited() bool {
+	return x.req.Key != "" || x.req.Op == opDeleteObjects || x.req.Op == opPostObject || (x.auth == nil && x.code != "")
+}
+
+// writeAudit writes the line, or one per key of a DeleteObjects.
+func (x *exchange) writeAudit(r audit.Record) {
+	lines := []audit.Record{r}
+	if x.req.Op == opDeleteObjects && len(x.note.bulk.Deleted)+len(x.note.bulk.Errors) > 0 {
+		lines = lines[:0]
+		for _, d := range x.note.bulk.Deleted {
+			r.Key, r.VersionID = d.Key, d.VersionID
+			lines = append(lines, r)
+		}
+		for _, e := range x.note.bulk.Errors {
+			r.Key, r.VersionID, r.Code = e.Key, e.VersionID, e.Code
+			lines = append(lines, r)
+		}
+	}
+	for _, line := range lines {
+		if err := x.s.opts.Audit.Write(line); err != nil {
+			x.s.log.Error("audit line is lost", "request_id", x.id, "cause", err.Error())
+		}
+	}
+}
+
+func addrText(x *exchange) string {
+	if !x.source.IsValid() {
+		return ""
+	}
+	return x.source.String()
+}
+
+// authFailures are the codes that count as refused authentication or authorisation.
+var authFailures = map[string]bool{
+	"AccessDenied": true, "SignatureDoesNotMatch": true, "InvalidAccessKeyId": true, "RequestTimeTooSkewed": true, "InvalidToken": true,
+	"AuthorizationHeaderMalformed": true, "AuthorizationQueryParametersError": true,
+}
+
+func (x *exchange) countAuthFailure(code string) {
+	if authFailures[code] && x.bucket.store == nil && x.req.Op != s3op.Preflight {
+		x.s.metrics.AuthFailure(code)
+	}
+}

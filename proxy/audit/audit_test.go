@@ -1,0 +1,111 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func record(i int) Record {
+	return Record{Time: time.Unix(int64(i), 0).UTC(), RequestID: fmt.Sprint(i), Action: "GetObject", Bucket: "b", Key: `k",<>` + fmt.Sprint(i), Status: 200}
+}
+
+func chainOf(t *testing.T, n int) string {
+	t.Helper()
+	var out bytes.Buffer
+	l := New(&out, true, "")
+	for i := range n {
+		if err := l.Write(record(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String()
+}
+
+func TestChainVerifies(t *testing.T) {
+	if n, last, err := Verify(strings.NewReader(chainOf(t, 5))); n != 5 || len(last) != 64 || err != nil {
+		t.Errorf("%d %q %v", n, last, err)
+	}
+	if n, _, err := Verify(strings.NewReader("")); n != 0 || err != nil {
+		t.Errorf("empty log: %d %v", n, err)
+	}
+}
+
+func TestChangedLogsAreEvident(t *testing.T) {
+	log := chainOf(t, 5)
+	lines := strings.SplitAfter(log, "\n")
+	for name, bad := range map[string]string{
+		"line removed":   lines[0] + lines[1] + lines[3] + lines[4],
+		"first removed":  strings.Join(lines[1:], ""),
+		"lines swapped":  lines[0] + lines[2] + lines[1] + lines[3] + lines[4],
+		"line repeated":  lines[0] + lines[0] + strings.Join(lines[1:], ""),
+		"value changed":  strings.Replace(log, `"status":200`, `"status":403`, 1),
+		"field appended": strings.Replace(log, "}\n", `,"x":1}`+"\n", 1),
+		"hash removed":   lines[0][:strings.LastIndex(lines[0], hashField)] + "}\n" + strings.Join(lines[1:], ""),
+		"junk":           log + "junk\n",
+	} {
+		if _, _, err := Verify(strings.NewReader(bad)); !errors.Is(err, ErrChain) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Lines cut off at the end leave a whole chain: the last hash tells.
+	_, all, _ := Verify(strings.NewReader(log))
+	if _, cut, err := Verify(strings.NewReader(strings.Join(lines[:4], ""))); err != nil || cut == all {
+		t.Errorf("cut: %q %v", cut, err)
+	}
+}
+
+func TestFileContinuesItsChain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	for i := range 3 {
+		l, f, err := OpenFile(path, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Write(record(i)); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	raw, _ := os.ReadFile(path)
+	if n, _, err := Verify(bytes.NewReader(raw)); n != 3 || err != nil {
+		t.Errorf("%d lines, %v", n, err)
+	}
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v", info.Mode())
+	}
+}
+
+func TestReopenFollowsARotation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	l, f, err := OpenFile(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_ = l.Write(record(1))
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Write(record(2))
+	old, _ := os.ReadFile(path + ".1")
+	fresh, _ := os.ReadFile(path)
+	if n, _, err := Verify(bytes.NewReader(append(old, fresh...))); n != 2 || err != nil {
+		t.Errorf("%d lines, %v", n, err)
+	}
+}
+
+func TestOffWritesNothing(t *testing.T) {
+	var off *Log
+	if err := off.Write(record(1)); err != nil {
+		t.Error(err)
+	}
+}

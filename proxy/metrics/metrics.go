@@ -1,0 +1,232 @@
+// Package metrics holds the Prometheus metrics of the proxy. Labels are bounded: operations and error codes come from closed
+// lists; buckets, keys and clients are never labels.
+package metrics
+
+import (
+	"errors"
+	"runtime"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"s3veil/crypto/kms"
+	"s3veil/keycache"
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3op"
+	"s3veil/proxy/upstream"
+)
+
+const namespace = "s3veil"
+
+// Gauges are read when metrics are scraped. Every field must be set.
+type Gauges struct {
+	InFlight    func() int64
+	Connections func() int64
+	Memory      func() (used, total int64) // body buffers, bytes
+	Refused     func() uint64              // admissions refused so far
+	Caches      func() map[string]int      // entries by cache
+}
+
+// Metrics is safe for concurrent use.
+type Metrics struct {
+	requests     *prometheus.CounterVec
+	seconds      *prometheus.HistogramVec
+	bytes        *prometheus.CounterVec
+	auth         *prometheus.CounterVec
+	integrity    *prometheus.CounterVec
+	upRequests   *prometheus.CounterVec
+	upSeconds    *prometheus.HistogramVec
+	upConns      *prometheus.GaugeVec
+	upRetries    prometheus.Counter
+	upClock      prometheus.Gauge
+	kmsRequests  *prometheus.CounterVec
+	kmsSeconds   *prometheus.HistogramVec
+	cacheResults *prometheus.CounterVec
+	dependency   *prometheus.GaugeVec
+	reloads      *prometheus.CounterVec
+}
+
+// New registers the metrics of a process with reg. version goes into build_info.
+func New(reg prometheus.Registerer, g Gauges, version string) (*Metrics, error) {
+	m := &Metrics{
+		requests:     counter("requests_total", "Requests by operation and answer: an S3 error code, or the status of a success.", "op", "code"),
+		seconds:      histogram("request_seconds", "Time from the request head to the last byte of the answer.", "op"),
+		bytes:        counter("bytes_total", "Plaintext bytes at the client side, stored bytes at the upstream side.", "side", "direction"),
+		auth:         counter("auth_failures_total", "Requests refused before they were authorised, by code.", "code"),
+		integrity:    counter("integrity_failures_total", "Objects that failed a check, by class of crypto/FORMAT.md 12.", "class"),
+		upRequests:   counter("upstream_requests_total", "Requests to a store by status; error where there was no answer.", "upstream", "code"),
+		upSeconds:    histogram("upstream_seconds", "Time to the head of a store's answer.", "upstream"),
+		upConns:      gauge("upstream_connections", "Connections to a store.", "upstream", "state"),
+		upRetries:    single("upstream_retries_total", "Requests to a store that were sent again."),
+		upClock:      prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "upstream_clock_offset_seconds", Help: "Clock of the store less that of this process."}),
+		kmsRequests:  counter("kms_requests_total", "Calls to a KMS.", "key", "op", "result"),
+		kmsSeconds:   histogram("kms_seconds", "Time of KMS calls.", "key"),
+		cacheResults: counter("cache_requests_total", "Look-ups in caches.", "cache", "result"),
+		dependency:   gauge("dependency_up", "Whether a store or a key is usable.", "kind", "name"),
+		reloads:      counter("config_reloads_total", "Reloads of the configuration.", "result"),
+	}
+	all := []prometheus.Collector{m.requests, m.seconds, m.bytes, m.auth, m.integrity, m.upRequests, m.upSeconds, m.upConns, m.upRetries,
+		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, buildInfo(version)}
+	all = append(all, gaugesOf(g)...)
+	var errs []error
+	for _, c := range all {
+		errs = append(errs, reg.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func single(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+}
+
+func gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help,
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}}, labels)
+}
+
+func buildInfo(version string) prometheus.Collector {
+	g := gauge("build_info", "Always 1.", "version", "go")
+	g.WithLabelValues(version, runtime.Version()).Set(1)
+	return g
+}
+
+func gaugesOf(g Gauges) []prometheus.Collector {
+	f := func(name, help string, labels prometheus.Labels, read func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: labels}, read)
+	}
+	const memory = "Bytes of the budget for body buffers."
+	return []prometheus.Collector{
+		f("in_flight", "Requests under way.", nil, func() float64 { return float64(g.InFlight()) }),
+		f("connections", "Client connections.", nil, func() float64 { return float64(g.Connections()) }),
+		f("memory_bytes", memory, prometheus.Labels{"state": "used"}, func() float64 { used, _ := g.Memory(); return float64(used) }),
+		f("memory_bytes", memory, prometheus.Labels{"state": "limit"}, func() float64 { _, total := g.Memory(); return float64(total) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: "admission_refused_total", Help: "Requests refused for want of body buffers."},
+			func() float64 { return float64(g.Refused()) }),
+		cacheEntries{g.Caches, prometheus.NewDesc(namespace+"_cache_entries", "Entries of caches.", []string{"cache"}, nil)},
+	}
+}
+
+// cacheEntries reads all caches at one scrape.
+type cacheEntries struct {
+	read func() map[string]int
+	desc *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c cacheEntries) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
+
+// Collect implements prometheus.Collector.
+func (c cacheEntries) Collect(ch chan<- prometheus.Metric) {
+	for name, n := range c.read() {
+		ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n), name)
+	}
+}
+
+// Request records a finished request. code is an S3 error code or a status.
+func (m *Metrics) Request(op s3op.Op, code string, seconds float64) {
+	name := string(op)
+	if _, known := s3op.Table[op]; !known {
+		name = "other"
+	}
+	m.requests.WithLabelValues(name, boundedCode(code)).Inc()
+	m.seconds.WithLabelValues(name).Observe(seconds)
+}
+
+// boundedCode keeps codes of the catalogue and statuses; a store may invent others.
+func boundedCode(code string) string {
+	if _, ok := s3err.Lookup(code); ok || code == "ClientGone" {
+		return code
+	}
+	if n, err := strconv.Atoi(code); err == nil && n >= 100 && n < 600 {
+		return code
+	}
+	return "other"
+}
+
+// Bytes counts bytes; side is "client" or "upstream", direction "in" or "out" as seen from s3veil.
+func (m *Metrics) Bytes(side, direction string, n int64) {
+	if n > 0 {
+		m.bytes.WithLabelValues(side, direction).Add(float64(n))
+	}
+}
+
+// AuthFailure counts a refused signature or an action that no rule allows.
+func (m *Metrics) AuthFailure(code string) { m.auth.WithLabelValues(boundedCode(code)).Inc() }
+
+// Integrity counts an object that failed a check.
+func (m *Metrics) Integrity(class string) { m.integrity.WithLabelValues(class).Inc() }
+
+// Upstream takes the observations of a store's client.
+func (m *Metrics) Upstream(name string, e upstream.Event) {
+	switch e.Kind {
+	case "request":
+		code := "error"
+		if e.Code > 0 {
+			code = strconv.Itoa(e.Code)
+		}
+		m.upRequests.WithLabelValues(name, code).Inc()
+		m.upSeconds.WithLabelValues(name).Observe(e.Seconds)
+	case "retry":
+		m.upRetries.Inc()
+	case "clock":
+		m.upClock.Set(e.Offset.Seconds())
+	case "conns":
+		m.upConns.WithLabelValues(name, "in_use").Set(float64(e.InUse))
+		m.upConns.WithLabelValues(name, "idle").Set(float64(e.Idle))
+	}
+}
+
+// Keys takes the observations of the key cache.
+func (m *Metrics) Keys(e keycache.Event) {
+	if e.Kind != "kms" {
+		m.cacheResults.WithLabelValues(e.Cache, e.Kind).Inc()
+		return
+	}
+	m.kmsRequests.WithLabelValues(e.KID, e.Op, kmsResult(e.Err)).Inc()
+	m.kmsSeconds.WithLabelValues(e.KID).Observe(e.Seconds)
+}
+
+func kmsResult(err error) string {
+	for _, c := range []struct {
+		is   error
+		name string
+	}{{kms.ErrAccessDenied, "denied"}, {kms.ErrKeyDisabled, "disabled"}, {kms.ErrKeyNotFound, "not_found"}, {kms.ErrThrottled, "throttled"},
+		{kms.ErrBadCiphertext, "bad_ciphertext"}, {kms.ErrUnavailable, "unavailable"}} {
+		if errors.Is(err, c.is) {
+			return c.name
+		}
+	}
+	if err != nil {
+		return "error"
+	}
+	return "ok"
+}
+
+// Cache counts a look-up in one of the proxy's own caches; result is "hit" or "miss".
+func (m *Metrics) Cache(name, result string) { m.cacheResults.WithLabelValues(name, result).Inc() }
+
+// Dependency records whether a store ("upstream") or a key ("key") is usable.
+func (m *Metrics) Dependency(kind, name string, up bool) {
+	v := 0.0
+	if up {
+		v = 1
+	}
+	m.dependency.WithLabelValues(kind, name).Set(v)
+}
+
+// Reload counts a reload of the configuration.
+func (m *Metrics) Reload(ok bool) {
+	result := "failed"
+	if ok {
+		result = "ok"
+	}
+	m.reloads.WithLabelValues(result).Inc()
+}
