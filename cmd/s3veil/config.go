@@ -304,6 +304,10 @@ type Log struct {
 
 // Audit is the audit log.
 type Audit struct {
-	// `off`; this build writes none.
-	To string `yaml:"to" default:"off"`
+	// `stdout`, `file` or `off`.
+	To string `yaml:"to" default:"stdout"`
+	// The file, for `to: file`. It is created with mode 0600 and opened anew after a reload, so that it can be rotated.
+	File Path `yaml:"file"`
+	// Each line holds the hash of the one before it, so that removed or changed lines are evident.
+	Chain bool `yaml:"chain" default:"true"`
 }

@@ -137,6 +137,7 @@ func (d *devSetup) writeConfig() error {
 		"listen": d.listen,
 		"admin":  d.admin,
 		"log":    object{"format": "text", "level": "warn"},
+		"audit":  object{"to": "off"},
 		"upstream": object{
 			"endpoint":    d.store.Endpoint,
 			"region":      devRegion,

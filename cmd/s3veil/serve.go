@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"s3veil/proxy"
+	"s3veil/proxy/audit"
 )
 
 func (p *program) serveCommand() *cobra.Command {
@@ -92,7 +93,7 @@ type service struct {
 	tls     *tlsSwitch // nil without TLS
 	admin   *admin     // nil when off
 	metrics *prometheus.Registry
-	reloads *prometheus.CounterVec
+	audit   *audit.File // nil unless the audit log is a file
 
 	draining atomic.Bool
 }
@@ -110,7 +111,14 @@ func (p *program) serve(ctx context.Context, src sources, ended <-chan struct{})
 	s.newMetrics()
 	memory := l.bodyMemory(memoryLimit(cgroupLimits))
 	opts := l.options(s.log, memory)
+	opts.Registerer, opts.Version = s.metrics, buildVersion()
 	var err error
+	if opts.Audit, s.audit, err = openAudit(l.Audit, p.stdout); err != nil {
+		return err
+	}
+	if s.audit != nil {
+		defer s.audit.Close()
+	}
 	if s.proxy, err = proxy.New(opts, w.settings); err != nil {
 		return err
 	}
@@ -120,11 +128,6 @@ func (p *program) serve(ctx context.Context, src sources, ended <-chan struct{})
 func (s *service) newMetrics() {
 	s.metrics = prometheus.NewRegistry()
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "s3veil_config_reloads_total",
-		Help: "Reloads of the configuration by result: ok, failed."}, []string{"result"})
-	s.reloads.WithLabelValues("ok")
-	s.reloads.WithLabelValues("failed")
-	s.metrics.MustRegister(s.reloads)
 }
 
 // run opens the listeners, serves, and stops when told to.
@@ -198,10 +201,7 @@ func (s *service) ready(ctx context.Context) error {
 	if s.draining.Load() {
 		return errDraining
 	}
-	if r, ok := any(s.proxy).(interface{ Ready(context.Context) error }); ok {
-		return r.Ready(ctx)
-	}
-	return nil
+	return s.proxy.Ready(ctx)
 }
 
 var errDraining = errors.New("draining")
@@ -246,12 +246,16 @@ func (s *service) reload(ctx context.Context, reason string) []string {
 	w := wire(ctx, l, s.kept, s.log)
 	files := sorted(append(l.files, s.now.files...))
 	err := l.bad.err()
-	if err == nil {
+	if err != nil {
+		s.proxy.ReloadFailed()
+	} else {
 		err = s.proxy.Reload(w.settings)
+	}
+	if s.audit != nil {
+		err = errors.Join(err, s.audit.Reopen())
 	}
 	if err != nil {
 		w.kept.retire(s.kept)
-		s.reloads.WithLabelValues("failed").Inc()
 		s.log.Error("configuration not reloaded, the old one stays", "reason", reason, "mistakes", strings.Split(err.Error(), "\n"))
 		return files
 	}
@@ -267,7 +271,6 @@ func (s *service) reload(ctx context.Context, reason string) []string {
 	l.Limits, l.Listen, l.Admin = s.now.Limits, s.now.Listen, s.now.Admin
 	s.kept.retire(w.kept)
 	s.now, s.kept = l, w.kept
-	s.reloads.WithLabelValues("ok").Inc()
 	s.log.Info("configuration reloaded", "reason", reason)
 	return sorted(l.files)
 }
@@ -282,7 +285,7 @@ func (s *service) fixed(l *loaded) []string {
 	}{
 		{"listen", a.Listen, b.Listen}, {"admin", a.Admin, b.Admin}, {"admin_pprof", a.AdminPprof, b.AdminPprof},
 		{"limits", a.Limits, b.Limits}, {"kms.outage", a.KMS.Outage, b.KMS.Outage}, {"dek", a.DEK, b.DEK},
-		{"log", a.Log, b.Log}, {"tls", a.TLS.CertFile == "", b.TLS.CertFile == ""},
+		{"log", a.Log, b.Log}, {"audit", a.Audit, b.Audit}, {"tls", a.TLS.CertFile == "", b.TLS.CertFile == ""},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
 			out = append(out, f.path)

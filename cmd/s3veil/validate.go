@@ -25,9 +25,7 @@ func validate(l *loaded) {
 	l.checkLimits()
 	l.oneOf("log.format", l.Log.Format, "json", "text")
 	l.oneOf("log.level", l.Log.Level, "debug", "info", "warn", "error")
-	if l.Audit.To != "off" {
-		l.wrong("audit.to", "%s: %s", l.Audit.To, notHere)
-	}
+	l.checkAudit()
 }
 
 // wrong adds a mistake at the line of path, or of the nearest group around it that was given.

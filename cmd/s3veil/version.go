@@ -73,3 +73,9 @@ func fipsMode() string {
 	}
 	return "on (Go cryptographic module " + fips140.Version() + ")"
 }
+
+// buildVersion is the version that build_info tells.
+func buildVersion() string {
+	info, _ := debug.ReadBuildInfo()
+	return describe(info).version
+}
