@@ -205,9 +205,10 @@ type Bucket struct {
 	Manifest Manifest `yaml:"manifest"`
 	// Form of upload ids: `auto` (token up to 1,000 characters, state object above), `token`, `state`.
 	UploadID string `yaml:"upload_id" default:"auto"`
-	// `stream` releases packages as they are authenticated, `full` answers only when the whole object is.
+	// `stream` releases packages as they are authenticated; `full`, an answer only when the whole object is, is not
+	// supported by this build.
 	Verify string `yaml:"verify" default:"stream"`
-	// Hides sizes of single PUTs by padding.
+	// Hides sizes of single PUTs by padding. Not supported by this build.
 	Padding bool `yaml:"padding" default:"false"`
 	// Oldest creation time accepted of an object. Left out: any.
 	MaxAge Duration `yaml:"max_age" default:"0s"`
@@ -233,7 +234,7 @@ type Binding struct {
 type Metadata struct {
 	// What happens when the metadata MAC does not fit: `warn`, `fail`, `ignore`.
 	Check string `yaml:"check" default:"warn"`
-	// Encrypts user metadata.
+	// Encrypts user metadata. Not supported by this build.
 	Sealed bool `yaml:"sealed" default:"false"`
 }
 

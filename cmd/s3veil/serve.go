@@ -252,7 +252,9 @@ func (s *service) reload(ctx context.Context, reason string) []string {
 		err = s.proxy.Reload(w.settings)
 	}
 	if s.audit != nil {
-		err = errors.Join(err, s.audit.Reopen())
+		if err := s.audit.Reopen(); err != nil {
+			s.log.Error("audit log not opened anew, the old file stays", "error", err)
+		}
 	}
 	if err != nil {
 		w.kept.retire(s.kept)

@@ -145,9 +145,13 @@ func (l *loaded) checkBucketWords(b *Bucket, p string) {
 	for _, f := range []struct {
 		key string
 		on  bool
-	}{{"read", b.Foreign.Read}, {"legacy", b.Foreign.Legacy}, {"instruction_files", b.Foreign.InstructionFiles}} {
+	}{
+		{"foreign.read", b.Foreign.Read}, {"foreign.legacy", b.Foreign.Legacy},
+		{"foreign.instruction_files", b.Foreign.InstructionFiles},
+		{"metadata.sealed", b.Metadata.Sealed}, {"padding", b.Padding}, {"verify", b.Verify == "full"},
+	} {
 		if f.on {
-			l.wrong(p+".foreign."+f.key, notHere)
+			l.wrong(p+"."+f.key, notHere)
 		}
 	}
 }
