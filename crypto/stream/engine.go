@@ -76,6 +76,7 @@ type exactReader struct {
 	src  io.Reader
 	left int64
 	err  error
+	idle idleCount
 }
 
 func (e *exactReader) Read(p []byte) (n int, err error) {
@@ -91,6 +92,9 @@ func (e *exactReader) Read(p []byte) (n int, err error) {
 	}
 	n, err = e.src.Read(p)
 	e.left -= int64(n)
+	if err == nil {
+		err = e.idle.check(n)
+	}
 	switch {
 	case err == nil || e.left == 0 && err == io.EOF:
 		return n, nil // the clean end is asked for once more
@@ -116,10 +120,26 @@ func (e *exactReader) end() error {
 	}
 }
 
+// maxIdle is how many reads in a row may bring neither data nor an error before a source counts as broken. The engine
+// would ask for ever.
+const maxIdle = 100
+
+type idleCount int
+
+// check returns io.ErrNoProgress after maxIdle reads of nothing.
+func (c *idleCount) check(n int) error {
+	if n > 0 {
+		*c = 0
+	} else if *c++; *c >= maxIdle {
+		return io.ErrNoProgress
+	}
+	return nil
+}
+
 // probeEnd reads one byte: it returns nil if there is one, io.EOF at a clean end, or the error of src.
 func probeEnd(src io.Reader) error {
 	var b [1]byte
-	for range 100 {
+	for range maxIdle {
 		n, err := src.Read(b[:])
 		if n > 0 {
 			return nil

@@ -155,6 +155,7 @@ type packageReader struct {
 	unread  int   // bytes of head that the engine has not taken
 	rest    int64 // bytes of the package behind head that src has not given
 	err     error
+	idle    idleCount
 }
 
 func (p *packageReader) Read(b []byte) (n int, err error) {
@@ -184,6 +185,9 @@ func (p *packageReader) read(b []byte) (int, error) {
 	}
 	n, err := p.src.Read(b)
 	p.rest -= int64(n)
+	if err == nil {
+		err = p.idle.check(n)
+	}
 	if err != nil && (p.rest > 0 || err != io.EOF) {
 		return 0, sourceError(err, p.index)
 	}
@@ -214,11 +218,14 @@ func (p *packageReader) endOfSource() error {
 
 // readHeader reads and checks the header of package index. The first one tells R.
 func (p *packageReader) readHeader() error {
-	if n, err := io.ReadFull(p.src, p.head[:]); err != nil {
-		if n > 0 && err == io.ErrUnexpectedEOF {
-			return packageError(p.index, "early end inside the header")
+	for n := 0; n < headerSize; {
+		m, err := p.src.Read(p.head[n:])
+		if err == nil {
+			err = p.idle.check(m)
 		}
-		return sourceError(err, p.index)
+		if n += m; err != nil && (n < headerSize || err != io.EOF) {
+			return sourceError(err, p.index)
+		}
 	}
 	if !p.started {
 		p.r, p.started = p.head.r(), true
