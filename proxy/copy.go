@@ -74,7 +74,8 @@ func (s *copySource) query() []upstream.Param {
 	return []upstream.Param{{Name: "versionId", Value: s.name.VersionID}}
 }
 
-// sourceConditions are the x-amz-copy-source-if-* headers as conditions of a HEAD: its 304 is a copy's 412.
+// sourceConditions are the x-amz-copy-source-if-* headers as conditions of a HEAD: its 304 is a copy's 412. The expected
+// owner of the source is one of them.
 func (x *exchange) sourceConditions() []upstream.Field {
 	var out []upstream.Field
 	for _, name := range []string{"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"} {
@@ -84,6 +85,9 @@ func (x *exchange) sourceConditions() []upstream.Field {
 			}
 			out = append(out, upstream.Field{Name: name, Value: v})
 		}
+	}
+	if owner := x.head.get("x-amz-source-expected-bucket-owner"); owner != "" {
+		out = append(out, upstream.Field{Name: "x-amz-expected-bucket-owner", Value: owner})
 	}
 	return out
 }
@@ -261,6 +265,9 @@ func (x *exchange) streamCopy(src *copySource, fields, extra []upstream.Field) (
 		return nil, err
 	}
 	defer release()
+	if extra, err = x.withSourceTags(src, extra); err != nil {
+		return nil, err
+	}
 	body, err := x.readSource(src, 0, src.o.content-1)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ var checksumCases = []Case{
 	{"Checksum_computed_by_the_SDK_round_trips", checksumSDK},
 	{"Checksum_wrong_value_refused", checksumWrong},
 	{"Checksum_of_parts", checksumParts},
+	{"Checksum_of_a_full_multipart_object", checksumFull},
 	{"Checksum_absent_on_ranges", checksumRange},
 }
 
@@ -142,5 +143,49 @@ func checksumRange(e *Env) {
 	e.Same("range", got, body[10:100_001])
 	for name, v := range map[string]*string{"crc32": out.ChecksumCRC32, "crc64": out.ChecksumCRC64NVME} {
 		Equal(e, name+" on a range", str(v), "")
+	}
+}
+
+// checksumFull completes uploads with a checksum of the whole object, as the CRT clients do.
+func checksumFull(e *Env) {
+	bodies := [][]byte{Data(5<<20, 1), Data(5<<20+12_345, 2), Data(100, 3)}
+	var whole []byte
+	for _, b := range bodies {
+		whole = append(whole, b...)
+	}
+	for _, a := range algorithms[:3] {
+		id := e.create("k", func(in *s3.CreateMultipartUploadInput) {
+			in.ChecksumAlgorithm, in.ChecksumType = a, types.ChecksumTypeFullObject
+		})
+		var parts []types.CompletedPart
+		for i, b := range bodies {
+			out, err := e.C.UploadPart(e.Ctx, &s3.UploadPartInput{Bucket: &e.Bucket, Key: aws.String("k"), UploadId: &id,
+				PartNumber: aws.Int32(int32(i + 1)), Body: reader(b), ChecksumAlgorithm: a})
+			e.Ok(err)
+			parts = append(parts, part(int32(i+1), out))
+		}
+		complete := func(sum string) (*s3.CompleteMultipartUploadOutput, error) {
+			in := &s3.CompleteMultipartUploadInput{Bucket: &e.Bucket, Key: aws.String("k"), UploadId: &id,
+				ChecksumType: types.ChecksumTypeFullObject, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}}
+			switch a {
+			case types.ChecksumAlgorithmCrc32:
+				in.ChecksumCRC32 = &sum
+			case types.ChecksumAlgorithmCrc32c:
+				in.ChecksumCRC32C = &sum
+			default:
+				in.ChecksumCRC64NVME = &sum
+			}
+			return e.C.CompleteMultipartUpload(e.Ctx, in, noRetry)
+		}
+		_, err := complete(sumOf(a, whole[1:]))
+		e.Fails(err, 400, "BadDigest")
+		_, err = complete(sumOf(a, whole))
+		e.Ok(err)
+		r := e.request("GET", "/"+e.Bucket+"/k", nil)
+		r.header["x-amz-checksum-mode"] = "ENABLED"
+		got := e.do(r)
+		e.Same(string(a), got.body, whole)
+		Equal(e, string(a)+" of GET", got.header.Get(headerOf(a)), sumOf(a, whole))
+		Equal(e, "type", got.header.Get("x-amz-checksum-type"), "FULL_OBJECT")
 	}
 }

@@ -1,6 +1,8 @@
 package suite
 
 import (
+	"slices"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -15,6 +17,7 @@ var copyCases = []Case{
 	{"CopyObject_metadata_directives", copyDirectives},
 	{"CopyObject_source_conditions", copyConditions},
 	{"CopyObject_source_spellings", copySpellings},
+	{"CopyObject_carries_tags", copyTags},
 	{"CopyObject_of_a_multipart_object", copyMultipart},
 	{"CopyObject_of_a_missing_source", copyMissing},
 }
@@ -116,6 +119,32 @@ func copySpellings(e *Env) {
 		e.copyTo("dst", "", func(in *s3.CopyObjectInput) { in.CopySource = &source })
 		got, _ := e.Get("dst")
 		e.Same(source, got, body)
+	}
+}
+
+func copyTags(e *Env) {
+	other := servers.NewBucket(e, e.C)
+	e.Put("src", []byte("x"), func(in *s3.PutObjectInput) { in.Tagging = aws.String("a=1&b=two%20words%2B") })
+	for _, bucket := range []string{e.Bucket, other} {
+		tags := func(want ...string) {
+			e.Helper()
+			out, err := e.C.GetObjectTagging(e.Ctx, &s3.GetObjectTaggingInput{Bucket: &bucket, Key: aws.String("dst")})
+			e.Ok(err)
+			var got []string
+			for _, t := range out.TagSet {
+				got = append(got, str(t.Key)+"="+str(t.Value))
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				e.Errorf("tags %q, want %q", got, want)
+			}
+		}
+		e.copyTo("dst", "src", func(in *s3.CopyObjectInput) { in.Bucket = &bucket })
+		tags("a=1", "b=two words+")
+		e.copyTo("dst", "src", func(in *s3.CopyObjectInput) {
+			in.Bucket, in.TaggingDirective, in.Tagging = &bucket, types.TaggingDirectiveReplace, aws.String("c=3")
+		})
+		tags("c=3")
 	}
 }
 
