@@ -2,11 +2,14 @@ package audit
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -98,14 +101,136 @@ func TestReopenFollowsARotation(t *testing.T) {
 	_ = l.Write(record(2))
 	old, _ := os.ReadFile(path + ".1")
 	fresh, _ := os.ReadFile(path)
+	n, last, err := Verify(bytes.NewReader(old))
+	if n != 1 || err != nil {
+		t.Errorf("the old file: %d lines, %v", n, err)
+	}
+	if n, _, err := VerifyFrom(bytes.NewReader(fresh), last); n != 1 || err != nil {
+		t.Errorf("the new file: %d lines, %v", n, err)
+	}
+	if _, _, err := Verify(bytes.NewReader(fresh)); !errors.Is(err, ErrChain) {
+		t.Errorf("the new file alone: %v", err)
+	}
 	if n, _, err := Verify(bytes.NewReader(append(old, fresh...))); n != 2 || err != nil {
+		t.Errorf("both: %d lines, %v", n, err)
+	}
+}
+
+func TestLinesAreWhatJSONWouldBe(t *testing.T) {
+	odd := full()
+	odd.Key = "a\"b\\c<d>&\n\x00\x7f\u2028é\xff"
+	odd.Milliseconds = 1234567.25
+	odd.Time = time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600))
+	for _, r := range []Record{{}, full(), odd, {Milliseconds: 0.001, Status: -1, BytesIn: 1 << 62}} {
+		want, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := appendRecord(nil, &r); !bytes.Equal(got, want) {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	if n := reflect.TypeFor[Record]().NumField(); n != 18 {
+		t.Errorf("%d fields", n) // appendRecord lists them
+	}
+}
+
+func TestChainedLineReadsBack(t *testing.T) {
+	var out bytes.Buffer
+	if err := New(&out, true, "").Write(full()); err != nil {
+		t.Fatal(err)
+	}
+	var c chained
+	d := json.NewDecoder(&out)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil || c.Record != full() || c.Prev != "" || len(c.Hash) != 64 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestConcurrentWritersMakeOneChain(t *testing.T) {
+	var out bytes.Buffer
+	l := New(&out, true, "")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for i := range 50 {
+				if err := l.Write(record(i)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n, _, err := Verify(&out); n != 400 || err != nil {
 		t.Errorf("%d lines, %v", n, err)
 	}
 }
+
+func TestTornLineDoesNotSpoilTheNext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	whole := chainOf(t, 2)
+	if err := os.WriteFile(path, []byte(whole[:len(whole)-10]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, f, err := OpenFile(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for i := range 2 {
+		if err := l.Write(record(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, _ := os.ReadFile(path)
+	lines := strings.SplitAfter(string(raw), "\n")
+	if len(lines) != 5 {
+		t.Fatalf("%d lines: %s", len(lines)-1, raw)
+	}
+	if n, _, err := Verify(bytes.NewReader(raw)); !errors.Is(err, ErrChain) || n != 2 {
+		t.Errorf("the torn line was not shown: line %d, %v", n, err)
+	}
+	if n, _, err := Verify(strings.NewReader(lines[2] + lines[3])); n != 2 || err != nil {
+		t.Errorf("what follows it: %d lines, %v", n, err)
+	}
+}
+
+func TestFailedWriteLeavesTheChainUsable(t *testing.T) {
+	var out bytes.Buffer
+	fail := false
+	l := New(writerFunc(func(b []byte) (int, error) {
+		if fail {
+			return 0, errors.New("disk full")
+		}
+		return out.Write(b)
+	}), true, "")
+	_ = l.Write(record(1))
+	fail = true
+	if err := l.Write(record(2)); err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Errorf("%v", err)
+	}
+	fail = false
+	_ = l.Write(record(3))
+	if n, _, err := Verify(&out); n != 2 || err != nil {
+		t.Errorf("%d lines, %v", n, err)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 func TestOffWritesNothing(t *testing.T) {
 	var off *Log
 	if err := off.Write(record(1)); err != nil {
 		t.Error(err)
 	}
+}
+
+// full is a record with every field set, as a GET of an encrypted object has.
+func full() Record {
+	return Record{Time: time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC), RequestID: "0123456789ABCDEF", UpstreamRequestID: "FEDCBA9876543210",
+		Client: "app", Source: "10.1.2.3", Action: "GetObject", Bucket: "data", Key: "dir/sub/object-0001.parquet", VersionID: "v1", Status: 200,
+		Code: "NoSuchKey", Class: "stream", SSE: "AES256", KID: "main.2", IKEK: "0011223344556677", BytesIn: 1, BytesOut: 4096, Milliseconds: 0.712}
 }
