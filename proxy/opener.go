@@ -42,16 +42,16 @@ var errEarlyEnd = fmt.Errorf("%w: stored body ends early", stream.ErrStream)
 // connection. It owns src from the start.
 func (s *Server) newOpenedBody(src io.ReadCloser, suite stream.Suite, dek *kms.Key32, segments []size.Segment) (*openedBody, error) {
 	b := &openedBody{src: src, segments: segments, suite: suite, dek: *dek, memory: s.memory}
-	var stored int64
+	var need int64
 	for _, g := range segments {
 		b.left += g.Take
-		stored += g.Count * size.Package
+		need += min(g.Count*size.Package, g.Plain)
 	}
 	b.length = b.left
 	if b.left == 0 {
 		return b, nil
 	}
-	buf, err := s.memory.Stream(context.Background(), stored)
+	buf, err := s.memory.Stream(context.Background(), need)
 	if err != nil {
 		src.Close()
 		return nil, err
