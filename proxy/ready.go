@@ -102,6 +102,15 @@ func (st *state) writers() map[string]bool {
 	return out
 }
 
+// working says which checks ended well.
+func working(checks map[string]error) map[string]bool {
+	up := make(map[string]bool, len(checks))
+	for name, err := range checks {
+		up[name] = err == nil
+	}
+	return up
+}
+
 func (s *Server) settleHealth(answers, keys map[string]error) {
 	h := &s.health
 	h.mu.Lock()
@@ -114,10 +123,8 @@ func (s *Server) settleHealth(answers, keys map[string]error) {
 		} else {
 			missed[name] = 0
 		}
-		s.metrics.Dependency("upstream", name, err == nil)
 	}
-	for kid, err := range keys {
-		s.metrics.Dependency("key", kid, err == nil)
-	}
+	s.metrics.Dependencies("upstream", working(answers))
+	s.metrics.Dependencies("key", working(keys))
 	h.missed, h.keys, h.checked, h.running = missed, keys, s.now(), false
 }

@@ -4,8 +4,10 @@ package metrics
 
 import (
 	"errors"
+	"maps"
 	"runtime"
 	"strconv"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -44,6 +46,11 @@ type Metrics struct {
 	cacheResults *prometheus.CounterVec
 	dependency   *prometheus.GaugeVec
 	reloads      *prometheus.CounterVec
+
+	known struct { // what dependency_up shows
+		sync.Mutex
+		names map[string]map[string]bool
+	}
 }
 
 // New registers the metrics of a process with reg. version goes into build_info.
@@ -68,11 +75,28 @@ func New(reg prometheus.Registerer, g Gauges, version string) (*Metrics, error) 
 	all := []prometheus.Collector{m.requests, m.seconds, m.bytes, m.auth, m.integrity, m.upRequests, m.upSeconds, m.upConns, m.upRetries,
 		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, buildInfo(version)}
 	all = append(all, gaugesOf(g)...)
+	m.known.names = map[string]map[string]bool{}
+	m.zeroes()
 	var errs []error
 	for _, c := range all {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
+}
+
+// zeroes makes rare counters visible before the first event: a rate over a counter that appears at 1 misses that event.
+func (m *Metrics) zeroes() {
+	for _, class := range []string{s3err.ClassPlaintext, s3err.ClassAmbiguous, s3err.ClassMalformed, s3err.ClassUnsupported,
+		s3err.ClassKEKDenied, s3err.ClassKEKUnavailable, s3err.ClassCommitment, s3err.ClassEnvelope, s3err.ClassLength, s3err.ClassStream,
+		s3err.ClassManifestMissing, s3err.ClassManifest, s3err.ClassMetadata, s3err.ClassToken} {
+		m.integrity.WithLabelValues(class)
+	}
+	m.reloads.WithLabelValues("ok")
+	m.reloads.WithLabelValues("failed")
+	for _, side := range []string{"client", "upstream"} {
+		m.bytes.WithLabelValues(side, "in")
+		m.bytes.WithLabelValues(side, "out")
+	}
 }
 
 func counter(name, help string, labels ...string) *prometheus.CounterVec {
@@ -145,7 +169,7 @@ func boundedCode(code string) string {
 	if _, ok := s3err.Lookup(code); ok || code == "ClientGone" {
 		return code
 	}
-	if n, err := strconv.Atoi(code); err == nil && n >= 100 && n < 600 {
+	if n, err := strconv.Atoi(code); err == nil && n >= 100 && n < 600 && strconv.Itoa(n) == code {
 		return code
 	}
 	return "other"
@@ -170,7 +194,7 @@ func (m *Metrics) Upstream(name string, e upstream.Event) {
 	case "request":
 		code := "error"
 		if e.Code > 0 {
-			code = strconv.Itoa(e.Code)
+			code = boundedCode(strconv.Itoa(e.Code))
 		}
 		m.upRequests.WithLabelValues(name, code).Inc()
 		m.upSeconds.WithLabelValues(name).Observe(e.Seconds)
@@ -213,13 +237,24 @@ func kmsResult(err error) string {
 // Cache counts a look-up in one of the proxy's own caches; result is "hit" or "miss".
 func (m *Metrics) Cache(name, result string) { m.cacheResults.WithLabelValues(name, result).Inc() }
 
-// Dependency records whether a store ("upstream") or a key ("key") is usable.
-func (m *Metrics) Dependency(kind, name string, up bool) {
-	v := 0.0
-	if up {
-		v = 1
+// Dependencies records which stores (kind "upstream") or keys (kind "key") are usable, by name. Names that are no longer
+// there disappear, so that a store taken out of the configuration does not look down for ever.
+func (m *Metrics) Dependencies(kind string, up map[string]bool) {
+	m.known.Lock()
+	defer m.known.Unlock()
+	for name := range m.known.names[kind] {
+		if _, still := up[name]; !still {
+			m.dependency.DeleteLabelValues(kind, name)
+		}
 	}
-	m.dependency.WithLabelValues(kind, name).Set(v)
+	m.known.names[kind] = maps.Clone(up)
+	for name, ok := range up {
+		v := 0.0
+		if ok {
+			v = 1
+		}
+		m.dependency.WithLabelValues(kind, name).Set(v)
+	}
 }
 
 // Reload counts a reload of the configuration.

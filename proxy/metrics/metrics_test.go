@@ -3,6 +3,7 @@ package metrics
 import (
 	"errors"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -41,7 +42,7 @@ func TestNamesAndLabelsAreTheContract(t *testing.T) {
 	m.Upstream("default", upstream.Event{Kind: "conns", InUse: 1})
 	m.Keys(keycache.Event{Kind: "kms", KID: "main", Op: "generate"})
 	m.Keys(keycache.Event{Kind: "hit", Cache: "read"})
-	m.Dependency("upstream", "default", true)
+	m.Dependencies("upstream", map[string]bool{"default": true})
 	m.Reload(true)
 	want := map[string]string{
 		"requests_total": "code,op", "request_seconds": "op", "bytes_total": "direction,side", "in_flight": "", "connections": "",
@@ -69,9 +70,86 @@ func TestNamesAndLabelsAreTheContract(t *testing.T) {
 	}
 }
 
+// values returns the samples of a family by their label values, joined by commas in the order of the label names.
+func values(t *testing.T, reg *prometheus.Registry, name string) map[string]float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() != "s3veil_"+name {
+			continue
+		}
+		for _, metric := range f.Metric {
+			var labels []string
+			for _, l := range metric.Label {
+				labels = append(labels, l.GetValue())
+			}
+			out[strings.Join(labels, ",")] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+		}
+	}
+	return out
+}
+
+func TestCallsEndInTheirSamples(t *testing.T) {
+	m, reg := newTest(t)
+	m.Request("GetObject", "200", 0.1)
+	m.Request("GetObject", "200", 0.1)
+	m.Bytes("client", "out", 7)
+	m.Bytes("client", "out", -1) // a counter cannot go back
+	m.AuthFailure("AccessDenied")
+	m.Integrity("stream")
+	m.Upstream("a", upstream.Event{Kind: "request"})
+	m.Upstream("a", upstream.Event{Kind: "request", Code: 777})
+	m.Upstream("a", upstream.Event{Kind: "retry"})
+	m.Upstream("a", upstream.Event{Kind: "clock", Offset: -2 * time.Second})
+	m.Upstream("a", upstream.Event{Kind: "conns", InUse: 3, Idle: 4})
+	m.Keys(keycache.Event{Kind: "kms", KID: "main", Op: "unwrap", Err: kms.ErrThrottled, Seconds: 1})
+	m.Keys(keycache.Event{Kind: "expired", Cache: "write", KID: "main"})
+	m.Cache("manifests", "miss")
+	m.Reload(false)
+	for name, want := range map[string]map[string]float64{
+		"requests_total": {"200,GetObject": 2}, "request_seconds": {"GetObject": 2}, "in_flight": {"": 1}, "connections": {"": 2},
+		"bytes_total":         {"in,client": 0, "out,client": 7, "in,upstream": 0, "out,upstream": 0},
+		"auth_failures_total": {"AccessDenied": 1}, "memory_bytes": {"used": 3, "limit": 4}, "admission_refused_total": {"": 5},
+		"upstream_requests_total": {"error,a": 1, "other,a": 1}, "upstream_seconds": {"a": 2}, "upstream_retries_total": {"": 1},
+		"upstream_clock_offset_seconds": {"": -2}, "upstream_connections": {"in_use,a": 3, "idle,a": 4},
+		"kms_requests_total": {"main,unwrap,throttled": 1}, "kms_seconds": {"main": 1}, "cache_entries": {"read": 6},
+		"cache_requests_total": {"write,expired": 1, "manifests,miss": 1}, "config_reloads_total": {"failed": 1, "ok": 0},
+		"build_info": {runtime.Version() + ",v0": 1},
+	} {
+		if got := values(t, reg, name); !maps.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+	integrity := values(t, reg, "integrity_failures_total")
+	if integrity["stream"] != 1 || len(integrity) != 14 {
+		t.Errorf("integrity: %v", integrity)
+	}
+}
+
+func TestDependenciesThatAreGoneDisappear(t *testing.T) {
+	m, reg := newTest(t)
+	m.Dependencies("upstream", map[string]bool{"a": true, "b": false})
+	m.Dependencies("key", map[string]bool{"main": true})
+	m.Dependencies("upstream", map[string]bool{"a": false})
+	if got := values(t, reg, "dependency_up"); !maps.Equal(got, map[string]float64{"upstream,a": 0, "key,main": 1}) {
+		t.Error(got)
+	}
+}
+
+func TestSecondRegistrationFails(t *testing.T) {
+	_, reg := newTest(t)
+	if _, err := New(reg, Gauges{Caches: func() map[string]int { return nil }}, ""); err == nil {
+		t.Error("accepted")
+	}
+}
+
 func TestLabelsAreBounded(t *testing.T) {
 	m, reg := newTest(t)
-	for _, code := range []string{"NoSuchKey", "200", "invented-by-a-store-1", "invented-by-a-store-2", "99999"} {
+	for _, code := range []string{"NoSuchKey", "200", "invented-by-a-store-1", "invented-by-a-store-2", "99999", "0200", "+200"} {
 		m.Request("no such operation", code, 0)
 	}
 	families, _ := reg.Gather()
