@@ -131,4 +131,5 @@ func (d *devSetup) showStored(w io.Writer) {
 	}
 	fmt.Fprintf(w, "s3://%s/%s reads %q (%d bytes) through s3veil.\nOn disk, %s has %d bytes:\n\n%s",
 		devBucket, devKey, devText, len(devText), name, len(stored), hex.Dump(stored[:min(len(stored), 96)]))
+	fmt.Fprintf(w, "\n`s3veil inspect --config %s s3://%s/%s` shows its envelope.\n", d.file(devConfig), devBucket, devKey)
 }

@@ -216,6 +216,7 @@ func (l *loaded) bucket(b *Bucket) proxy.Bucket {
 		VerifyFull:     b.Verify == "full",
 		Padding:        b.Padding,
 		MaxAge:         time.Duration(b.MaxAge),
+		SSE:            b.SSE,
 		RequireSSE:     b.RequireSSE,
 		RequireTLS:     b.RequireTLS,
 	}
@@ -224,9 +225,6 @@ func (l *loaded) bucket(b *Bucket) proxy.Bucket {
 		if len(b.Keys) > 0 {
 			out.Key = b.Keys[0]
 		}
-	}
-	if b.SSE != "none" {
-		out.SSE = b.SSE
 	}
 	for _, r := range b.Binding.Read {
 		out.BindingRead = append(out.BindingRead, bindings[r])
