@@ -4,7 +4,6 @@ import (
 	"crypto/md5"
 	"errors"
 	"io"
-	"os"
 
 	"s3veil/sigv4/checksum"
 )
@@ -199,12 +198,13 @@ func (p *Payload) take(b []byte) (int, error) {
 // sourceError is the error for a source that failed or ended early.
 func sourceError(err error) *Error {
 	var own *Error
+	var slow interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &own):
 		return own
 	case plainEnd(err):
 		return fail(codeIncompleteBody, "the body ended before its announced length")
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.As(err, &slow) && slow.Timeout():
 		return &Error{Code: codeRequestTimeout, Reason: "the body stalled", Err: err}
 	}
 	return &Error{Code: codeIncompleteBody, Reason: "the body could not be read", Err: err}
