@@ -1,4 +1,4 @@
-// Package policy decides what a client may do (DESIGN.md 6.2) and which bucket entry a name falls under (6.1). Pure.
+// Package policy decides what a client may do (docs/ARCHITECTURE.md 4) and which bucket entry a name falls under (docs/CONFIGURATION.md). Pure.
 package policy
 
 import (

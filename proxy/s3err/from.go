@@ -41,7 +41,7 @@ func Integrity(class string, cause error) Error {
 }
 
 // From maps any error to its answer: an Error in the chain as it is, the sentinels of crypto, keycache, kms, sigv4 and
-// upstream by the tables of DESIGN.md 6.4 and FORMAT.md 12, everything else to InternalError. nil is InternalError too.
+// upstream by the tables of docs/OPERATIONS.md 1 and FORMAT.md 12, everything else to InternalError. nil is InternalError too.
 // Its cause is err itself, so that the log sees the whole chain.
 func From(err error) Error {
 	if own, direct := err.(Error); direct {

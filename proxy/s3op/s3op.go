@@ -1,5 +1,5 @@
 // Package s3op turns the raw target of a request into an S3 operation. It is pure: strings in, a Request or an error out.
-// Nothing falls through: what it does not know is refused (DESIGN.md 2).
+// Nothing falls through: what it does not know is refused (docs/ARCHITECTURE.md 2).
 package s3op
 
 import (
@@ -10,7 +10,7 @@ import (
 // Op is an operation by its S3 name, for example "PutObject". It is a metric label and the action of audit lines.
 type Op string
 
-// Class is the action class of DESIGN.md 6.2 that a client needs.
+// Class is the action class of docs/ARCHITECTURE.md 4 that a client needs.
 type Class int
 
 // The action classes. Open operations are allowed to every authenticated client (ListBuckets); a CORS preflight, the other
@@ -44,7 +44,7 @@ func ParseClass(word string) (Class, bool) {
 // Treatment says what s3veil does with an operation.
 type Treatment int
 
-// The treatments of DESIGN.md 2.
+// The treatments of docs/ARCHITECTURE.md 2.
 const (
 	Refuse Treatment = iota
 	Pass

@@ -8,7 +8,7 @@ import (
 	"s3veil/proxy/s3err"
 )
 
-// The limits of documents that clients send (DESIGN.md 6.3).
+// The limits of documents that clients send (docs/CONFIGURATION.md).
 const (
 	MaxComplete = 4 << 20 // bytes of CompleteMultipartUpload
 	MaxDelete   = 2 << 20 // bytes of Delete
