@@ -363,7 +363,7 @@ func TestOptionsBeyondTheFormatAreRefused(t *testing.T) {
 	for name, o := range map[string]keycache.Options{
 		"age":           {MaxAge: 15*time.Minute + 1},
 		"negative age":  {MaxAge: -1},
-		"uses":          {MaxUses: 1<<20 + 1},
+		"uses":          {MaxUses: 1<<19 + 1},
 		"entries":       {ReadEntries: -1},
 		"rate":          {MissRate: -1},
 		"outage":        {Outage: keycache.Outage{Read: 24*time.Hour + 1}},

@@ -28,7 +28,7 @@ type KEK struct {
 type Options struct {
 	KEKs        []KEK
 	MaxAge      time.Duration // 15 minutes, which is also the most; write keys are replaced up to a fifth earlier
-	MaxUses     int64         // envelopes per write key: 1 << 20, which is also the most
+	MaxUses     int64         // per write key: 1 << 19, which is also the most; one use seals two envelopes at most
 	ReadEntries int           // 10,000
 	WriteKeys   int           // write keys of contexts with client pairs: 1,000
 	Outage      Outage        // what expired entries are good for while the KMS is away
@@ -78,7 +78,7 @@ var ErrMissLimit = errors.New("keycache: too many keys asked of the KMS")
 // The bounds that are no options (FORMAT.md 3.3, 4.4).
 const (
 	maxAge        = 15 * time.Minute
-	maxUses       = 1 << 20
+	maxUses       = 1 << 19 // of 2^20 envelopes: the start of a multipart upload seals a token and an object with one key
 	maxOutage     = 24 * time.Hour
 	maxWrapped    = 1024
 	refusalAge    = 5 * time.Second
@@ -180,7 +180,7 @@ func (o Options) withDefaults() (Options, error) {
 		}
 	}
 	refuse(o.MaxAge < 0 || o.MaxAge > maxAge, "MaxAge must be at most 15 minutes")
-	refuse(o.MaxUses < 0 || o.MaxUses > maxUses, "MaxUses must be at most 1,048,576")
+	refuse(o.MaxUses < 0 || o.MaxUses > maxUses, "MaxUses must be at most 524,288")
 	refuse(o.ReadEntries < 0 || o.WriteKeys < 0, "numbers of entries must not be negative")
 	refuse(o.MissRate < 0, "MissRate must not be negative")
 	refuse(o.CallTimeout < 0 || o.TryWindow < 0 || o.Tries < 0, "times and tries of calls must not be negative")
@@ -196,7 +196,8 @@ func bound[T comparable](v *T, def T) {
 	}
 }
 
-// ForWriting returns the write key of (kid, realm, pairs) and counts one use. client limits misses of contexts with pairs.
+// ForWriting returns the write key of (kid, realm, pairs) and counts one use, which is good for two envelopes of one
+// request. client limits misses of new contexts and realms.
 //
 // Errors: kms.ErrKeyNotFound for an unknown kid, the definite refusals of the KMS, ErrMissLimit, the end of ctx, and
 // kms.ErrUnavailable or kms.ErrThrottled for a KMS that is away. A caller that leaves does not disturb the others that

@@ -166,6 +166,8 @@ func TestEveryMistakeIsReportedAtItsPlace(t *testing.T) {
 		{"short key", "[" + strings.Replace(good, b64(25), b64(25)[:40], 1) + "]", []string{"1:78: key must be 32 bytes in base64"}},
 		{"long key", "[" + strings.Replace(good, b64(25), b64(25)[:40]+"AAAA", 1) + "]", []string{"1:78: key must be 32 bytes in base64"}},
 		{"sloppy base64", "[" + strings.Replace(good, b64(25), b64(25)[:42]+"B=", 1) + "]", []string{"1:78: key must be 32 bytes in base64"}},
+		{"no year", "[" + strings.Replace(good, "2026-03-01T12:00:00Z", "0000-01-01T00:00:00+23:00", 1) + "]",
+			[]string{"1:28: created must be a time like 2026-01-02T15:04:05Z"}},
 		{"long id", "[" + strings.Replace(good, "good", strings.Repeat("a", 65), 1) + "]", []string{"1:9: id must be 1 to 64 characters of A-Z a-z 0-9 . _ -"}},
 	} {
 		path := put(t, c.text)

@@ -194,8 +194,9 @@ func (e *entry) set(name, value string) (wrong string) {
 			return "id must be 1 to 64 characters of A-Z a-z 0-9 . _ -"
 		}
 	case "created":
-		var err error
-		if e.created, err = time.Parse(time.RFC3339, value); err != nil {
+		created, err := time.Parse(time.RFC3339, value)
+		e.created = created.UTC()
+		if year := e.created.Year(); err != nil || year < 1970 || year > 9999 { // what can be written again
 			return "created must be a time like 2026-01-02T15:04:05Z"
 		}
 	case "state":
