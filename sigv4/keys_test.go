@@ -3,6 +3,7 @@ package sigv4
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -73,4 +74,24 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	v, signer := verifierAt(exampleTime, exampleCredential()), new(Signer)
+	v.Region = func(string) bool { return true }
+	var g sync.WaitGroup
+	for i := range 8 {
+		g.Go(func() {
+			for j := range 50 {
+				r := &Request{Method: "GET", Path: fmt.Sprintf("/b/%d", i), Query: fmt.Sprintf("j=%d", j), Host: "h"}
+				if _, err := signer.Sign(r, exampleCredential(), fmt.Sprintf("region-%d", j%5), "s3", unsignedPayload, exampleTime); err != nil {
+					t.Error(err)
+				}
+				if _, err := v.Verify(r); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	g.Wait()
 }

@@ -300,7 +300,7 @@ func TestReadingDoesNotAllocate(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if allocs > 1 { // a garbage collection may empty a pool
+		if allocs > 1 && !poolsLeak { // a garbage collection may empty a pool
 			t.Errorf("%s: %v allocations per read", name, allocs)
 		}
 	}

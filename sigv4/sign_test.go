@@ -74,7 +74,7 @@ func TestSigningHardlyAllocates(t *testing.T) {
 		if _, err := signer.Sign(r, exampleCredential(), "us-east-1", "s3", unsignedPayload, exampleTime); err != nil {
 			t.Fatal(err)
 		}
-	}); allocs > 6 {
+	}); allocs > 6 && !poolsLeak {
 		t.Errorf("%v allocations", allocs)
 	}
 }
