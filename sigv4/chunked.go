@@ -75,7 +75,7 @@ func (c *chunkReader) feed(dst, src []byte) (n, used int, err *Error) {
 			n, used = n+m, used+m
 		case atCR, atLF:
 			if src[used] != "\r\n"[c.state-atCR] {
-				return n, used, fail(codeIncompleteBody, "a chunk is longer than its size")
+				return n, used, errFraming("a chunk is longer than its size")
 			}
 			c.state++
 			if c.state > atLF {
@@ -83,7 +83,7 @@ func (c *chunkReader) feed(dst, src []byte) (n, used int, err *Error) {
 			}
 			used++
 		case finished:
-			return n, used, fail(codeIncompleteBody, "bytes after the end of the chunked body")
+			return n, used, errFraming("bytes after the end of the chunked body")
 		default:
 			line, m, err := c.takeLine(src[used:])
 			used += m
@@ -137,7 +137,7 @@ func (c *chunkReader) takeLine(src []byte) (line []byte, used int, err *Error) {
 		used = len(src)
 	}
 	if len(c.line)+used > limit {
-		return nil, used, fail(codeIncompleteBody, "a line of the chunked body is too long")
+		return nil, used, errFraming("a line of the chunked body is too long")
 	}
 	if end > 0 && len(c.line) == 0 {
 		return src[:end], used, nil
@@ -159,7 +159,7 @@ func (c *chunkReader) endLine(line []byte) *Error {
 		return err
 	case mayEnd:
 		if string(line) != "\r\n" {
-			return fail(codeIncompleteBody, "bytes after the end of the chunked body")
+			return errFraming("bytes after the end of the chunked body")
 		}
 		c.state = finished
 		return nil
@@ -184,21 +184,21 @@ func (c *chunkReader) endLine(line []byte) *Error {
 func (c *chunkReader) header(line []byte) *Error {
 	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
 	if !ok {
-		return fail(codeIncompleteBody, "a chunk header does not end in CRLF")
+		return errFraming("a chunk header does not end in CRLF")
 	}
 	size, extension, extended := bytes.Cut(text, []byte(";"))
 	if extended != (c.signer != nil) {
-		return fail(codeIncompleteBody, "chunk signatures do not fit the payload mode")
+		return errFraming("chunk signatures do not fit the payload mode")
 	}
 	if extended {
 		signature, ok := bytes.CutPrefix(extension, []byte(signaturePrefix))
 		if !ok || len(signature) != 2*sha256.Size {
-			return fail(codeIncompleteBody, "a chunk header has no valid chunk-signature")
+			return errFraming("a chunk header has no valid chunk-signature")
 		}
 		c.claimed = append(c.claimed[:0], signature...)
 	}
 	if c.size, ok = parseHex(size); !ok {
-		return fail(codeIncompleteBody, "a chunk header has no valid size")
+		return errFraming("a chunk header has no valid size")
 	}
 	return nil
 }
@@ -227,4 +227,9 @@ func isOneOf(name string, list []string) bool {
 		}
 	}
 	return false
+}
+
+// errFraming is a body whose chunks do not add up to a body.
+func errFraming(reason string) *Error {
+	return fail(codeIncompleteBody, "%s", reason).say("The request body terminated unexpectedly")
 }

@@ -12,6 +12,11 @@ type Error struct {
 	Reason string // for the operator; it never holds secrets, signatures or tokens
 	Region string // expected region, for AuthorizationHeaderMalformed
 	Err    error  // what the body's source answered, nil else; never io.EOF or io.ErrUnexpectedEOF
+
+	// Message is S3's text for the client, which may quote what it sent; empty where the code's usual text fits.
+	Message string
+	// Fields are further elements of S3's error document, for example AWSAccessKeyId. They are not for the log.
+	Fields []Field
 }
 
 func (e *Error) Error() string {
@@ -54,6 +59,29 @@ const (
 
 func fail(code, format string, args ...any) *Error {
 	return &Error{Code: code, Reason: fmt.Sprintf(format, args...)}
+}
+
+// say adds S3's own text for the client.
+func (e *Error) say(format string, args ...any) *Error {
+	e.Message = fmt.Sprintf(format, args...)
+	return e
+}
+
+// field adds an element of S3's error document.
+func (e *Error) field(name, value string) *Error {
+	e.Fields = append(e.Fields, Field{name, value})
+	return e
+}
+
+// argument adds the elements by which S3 names a faulty header, parameter or field.
+func (e *Error) argument(name, value string) *Error {
+	return e.field("ArgumentName", name).field("ArgumentValue", value)
+}
+
+// errOnlyV4 refuses signature version 2.
+func errOnlyV4() *Error {
+	return fail(codeInvalidRequest, reasonOnlyV4).
+		say("The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
 }
 
 // plainEnd reports whether err means an ordinary end of data, which no error of this package may wrap: encryption engines

@@ -95,12 +95,13 @@ func (o *PayloadOptions) check() *Error {
 		return fail(codeAccessDenied, "signed chunks without credentials")
 	case len(o.Trailer) > 0 && !trailers:
 		return fail(codeInvalidRequest, "x-amz-trailer needs a payload mode with trailer")
-	case len(o.Trailer) == 0 && trailers:
-		return fail(codeMalformedTrailer, "payload mode with trailer, but no x-amz-trailer")
+	case len(o.Trailer) == 0 && mode == PayloadSignedChunksTrailer:
+		return fail(codeMalformedTrailer, "signed payload mode with trailer, but no x-amz-trailer")
 	case mode.Chunked() && o.ContentLength >= 0 && o.ContentLength < o.DecodedLength:
 		return fail(codeIncompleteBody, "Content-Length is shorter than x-amz-decoded-content-length")
 	case len(o.Sums)+len(o.Trailer) > 1:
-		return fail(codeInvalidRequest, "expecting a single x-amz-checksum- header, multiple checksum types are not allowed")
+		return fail(codeInvalidRequest, "expecting a single x-amz-checksum- header, multiple checksum types are not allowed").
+			say("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 	case o.MD5 != nil && len(o.MD5) != md5.Size:
 		return fail(codeInvalidDigest, "the Content-MD5 is not valid")
 	}
@@ -111,7 +112,8 @@ func (o *PayloadOptions) check() *Error {
 	}
 	for _, name := range o.Trailer {
 		if _, ok := checksum.FromHeader(name); !ok {
-			return fail(codeInvalidRequest, "the value specified in the x-amz-trailer header is not supported: %q", name)
+			return fail(codeInvalidRequest, "the value specified in the x-amz-trailer header is not supported: %q", name).
+				say("The value specified in the x-amz-trailer header is not supported")
 		}
 	}
 	return nil
@@ -248,7 +250,7 @@ func (p *Payload) verify() *Error {
 	}
 	if p.chunks != nil {
 		if !p.chunks.finished() {
-			return fail(codeIncompleteBody, "the body ended before its last chunk and trailer")
+			return errFraming("the body ended before its last chunk and trailer")
 		}
 		p.sums.trailers = p.chunks.trailer.sums
 	}

@@ -33,12 +33,20 @@ func (v *Verified) setPayload(value string) *Error {
 			return fail(codeNotImplemented, "payload mode %s is not implemented", value)
 		}
 		if len(value) != hex.EncodedLen(len(v.Hash)) {
-			return fail(codeInvalidArgument, reasonBadPayloadMode)
+			return errPayloadMode(value)
 		}
 		if _, err := hex.Decode(v.Hash[:], []byte(value)); err != nil {
-			return fail(codeInvalidArgument, reasonBadPayloadMode)
+			return errPayloadMode(value)
 		}
 		v.Payload = PayloadHash
 	}
 	return nil
+}
+
+func errPayloadMode(value string) *Error {
+	return fail(codeInvalidArgument, reasonBadPayloadMode).
+		say("x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "+
+			"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, "+
+			"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 value.").
+		argument("x-amz-content-sha256", strings.Clone(value))
 }

@@ -43,7 +43,7 @@ func (v *Verifier) verifyPost(bucket string, form []Field) (*Verified, *Policy, 
 	}
 	for _, name := range []string{"awsaccesskeyid", "signature"} {
 		if _, ok := values[name]; ok {
-			return nil, nil, fail(codeInvalidRequest, reasonOnlyV4)
+			return nil, nil, errOnlyV4()
 		}
 	}
 	required := []string{fieldPolicy, fieldAlgorithm, fieldCredential, fieldDate, fieldSignature}

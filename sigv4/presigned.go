@@ -92,14 +92,16 @@ func (v *Verifier) verifyPresigned(s *scratch, r *Request, a authParams) (*Verif
 	case algorithmECDSA:
 		return nil, fail(codeNotImplemented, reasonAsymmetric)
 	default:
-		return nil, fail(codeQueryMalformed, "X-Amz-Algorithm only supports AWS4-HMAC-SHA256")
+		return nil, fail(codeQueryMalformed, "X-Amz-Algorithm only supports AWS4-HMAC-SHA256").
+			say(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`)
 	}
 	c := &claim{kind: Presigned, names: *a.signed, signature: *a.signature}
 	if err := c.setCredential(*a.credential); err != nil {
 		return nil, err
 	}
 	if !c.setStamp(*a.date) {
-		return nil, fail(codeQueryMalformed, "X-Amz-Date must be in the form YYYYMMDDTHHMMSSZ")
+		return nil, fail(codeQueryMalformed, "X-Amz-Date must be in the form YYYYMMDDTHHMMSSZ").
+			say(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
 	}
 	expires, err := parseExpires(*a.expires)
 	if err != nil {
@@ -145,14 +147,20 @@ func (v *Verified) setPresignedPayload(r *Request, a authParams, c *claim) *Erro
 }
 
 func parseExpires(text string) (time.Duration, *Error) {
-	seconds, err := strconv.ParseUint(text, 10, 63)
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	message := ""
 	switch {
-	case err != nil:
-		return 0, fail(codeQueryMalformed, "X-Amz-Expires should be a number")
-	case seconds < 1:
-		return 0, fail(codeQueryMalformed, "X-Amz-Expires must be at least 1 second")
+	case err != nil || text[0] == '+':
+		message = "X-Amz-Expires should be a number"
+	case seconds < 0:
+		message = "X-Amz-Expires must be non-negative"
+	case seconds == 0:
+		message = "X-Amz-Expires must be at least 1 second"
 	case seconds > maxExpires:
-		return 0, fail(codeQueryMalformed, "X-Amz-Expires must be less than a week (in seconds), that is 604800")
+		message = "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds"
+	}
+	if message != "" {
+		return 0, fail(codeQueryMalformed, "%s", message).say("%s", message)
 	}
 	return time.Duration(seconds) * time.Second, nil
 }

@@ -32,21 +32,37 @@ func (c *claim) malformed() string {
 	return codeHeaderMalformed
 }
 
+// lead is how S3's messages about a malformed claim begin.
+func (c *claim) lead() string {
+	switch c.kind {
+	case Presigned:
+		return "Error parsing the X-Amz-Credential parameter; "
+	case Post:
+		return "Error parsing the x-amz-credential field; "
+	}
+	return "The authorization header is malformed; "
+}
+
 // setCredential splits "access-key/date/region/service/aws4_request". Access keys may hold slashes.
 func (c *claim) setCredential(credential string) *Error {
 	rest := credential
 	for _, field := range []*string{&c.end, &c.service, &c.region, &c.date} {
 		i := strings.LastIndexByte(rest, '/')
 		if i < 0 {
-			return fail(c.malformed(), "the credential must have the form <access key>/YYYYMMDD/<region>/<service>/aws4_request")
+			return c.errCredential()
 		}
 		rest, *field = rest[:i], rest[i+1:]
 	}
 	if rest == "" || c.region == "" {
-		return fail(c.malformed(), "the credential has empty parts")
+		return c.errCredential()
 	}
 	c.accessKey = rest
 	return nil
+}
+
+func (c *claim) errCredential() *Error {
+	return fail(c.malformed(), "the credential must have the form <access key>/YYYYMMDD/<region>/<service>/aws4_request").
+		say("%sthe Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".", c.lead())
 }
 
 // setStamp parses the basic ISO 8601 form of x-amz-date.
@@ -78,11 +94,31 @@ func (c *claim) setDate(date string) bool {
 func (c *claim) checkScope() *Error {
 	switch {
 	case c.end != terminator:
-		return fail(c.malformed(), "the credential scope does not end in aws4_request")
+		return fail(c.malformed(), "the credential scope does not end in aws4_request").
+			say("%sincorrect terminal %q. This endpoint uses \"aws4_request\".", c.lead(), c.end)
 	case c.service != service:
-		return fail(c.malformed(), "the credential is scoped to service %q, not s3", c.service)
-	case len(c.date) != len(dateLayout) || c.date != c.stamp[:len(dateLayout)]:
-		return fail(c.malformed(), "the credential's date %q is not that of the request, %q", c.date, c.stamp)
+		return fail(c.malformed(), "the credential is scoped to service %q, not s3", c.service).
+			say("%sincorrect service %q. This endpoint belongs to \"s3\".", c.lead(), c.service)
+	case !isDate(c.date):
+		return fail(c.malformed(), "the credential's date %q is not one", c.date).
+			say("%sincorrect date format %q. This date in the credential must be in the format \"yyyyMMdd\".", c.lead(), c.date)
+	case c.date != c.stamp[:len(dateLayout)]:
+		return c.errOtherDate()
 	}
 	return nil
+}
+
+// errOtherDate is a scope of another day than the request's. In a query S3 leaves the lead out.
+func (c *claim) errOtherDate() *Error {
+	lead := c.lead()
+	if c.kind == Presigned {
+		lead = ""
+	}
+	return fail(c.malformed(), "the credential's date %q is not that of the request, %q", c.date, c.stamp).
+		say("%sInvalid credential date %q. This date is not the same as X-Amz-Date: %q.", lead, c.date, c.stamp[:len(dateLayout)])
+}
+
+func isDate(text string) bool {
+	_, err := time.Parse(dateLayout, text)
+	return err == nil && len(text) == len(dateLayout)
 }

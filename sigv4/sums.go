@@ -3,6 +3,7 @@ package sigv4
 import (
 	"bytes"
 	"crypto/md5"
+	"encoding/hex"
 	"hash"
 
 	"s3veil/sigv4/checksum"
@@ -75,15 +76,19 @@ func (s *sums) value(a checksum.Algorithm) []byte {
 
 func (s *sums) verify() *Error {
 	if s.payload != nil && !bytes.Equal(s.value(checksum.SHA256), s.payload) {
-		return fail(codeHashMismatch, "the provided x-amz-content-sha256 does not match what was computed")
+		return fail(codeHashMismatch, "the provided x-amz-content-sha256 does not match what was computed").
+			field("ClientComputedContentSHA256", hex.EncodeToString(s.payload)).
+			field("S3ComputedContentSHA256", hex.EncodeToString(s.value(checksum.SHA256)))
 	}
 	if s.md5 != nil && !bytes.Equal(s.md5.Sum(nil), s.wantMD5) {
-		return fail(codeBadDigest, "the Content-MD5 did not match what was received")
+		return fail(codeBadDigest, "the Content-MD5 did not match what was received").
+			field("ExpectedDigest", checksum.Encode(s.wantMD5)).field("CalculatedDigest", checksum.Encode(s.md5.Sum(nil)))
 	}
 	for _, list := range [][]Sum{s.promised, s.trailers} {
 		for _, sum := range list {
 			if !bytes.Equal(s.value(sum.Algorithm), sum.Value) {
-				return fail(codeBadDigest, "the %s did not match the calculated checksum", sum.Algorithm)
+				return fail(codeBadDigest, "the %s did not match the calculated checksum", sum.Algorithm).
+					say("The %s you specified did not match the calculated checksum.", sum.Algorithm)
 			}
 		}
 	}

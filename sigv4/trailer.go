@@ -80,7 +80,8 @@ func (t *trailerReader) field(name, value string) *Error {
 	}
 	sum, err := a.Decode(value)
 	if err != nil {
-		return fail(codeInvalidRequest, "value for %s trailing header is invalid", name)
+		return fail(codeInvalidRequest, "value for %s trailing header is invalid", name).
+			say("Value for %s trailing header is invalid.", name)
 	}
 	t.sums = append(t.sums, Sum{a, sum})
 	t.canonical = append(append(append(append(t.canonical, name...), ':'), value...), '\n')

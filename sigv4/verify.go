@@ -3,6 +3,7 @@ package sigv4
 import (
 	"crypto/subtle"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,9 +40,11 @@ func (v *Verifier) verify(s *scratch, r *Request) (*Verified, *Error) {
 	authorization, header := r.header(hdrAuthorization)
 	switch {
 	case header && (params.v2 || params.v4):
-		return nil, fail(codeInvalidArgument, "only one auth mechanism allowed: Authorization header or query parameters")
+		return nil, fail(codeInvalidArgument, "only one auth mechanism allowed: Authorization header or query parameters").
+			say("Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter "+
+				"or the Authorization header should be specified").field("ArgumentName", "Authorization")
 	case params.v2:
-		return nil, fail(codeInvalidRequest, reasonOnlyV4)
+		return nil, errOnlyV4()
 	case header:
 		return v.verifyHeader(s, r, authorization)
 	case params.v4:
@@ -72,15 +75,16 @@ func (v *Verifier) verifyHeader(s *scratch, r *Request, authorization string) (*
 	}
 	if stamp, ok := r.header(hdrAmzDate); ok {
 		if !c.setStamp(stamp) {
-			return nil, fail(codeAccessDenied, "a valid x-amz-date is required")
+			return nil, errNoDate()
 		}
 	} else if date, _ := r.header(hdrDate); !c.setDate(date) {
-		return nil, fail(codeAccessDenied, "a valid Date or x-amz-date header is required")
+		return nil, errNoDate()
 	}
 	out := &Verified{Kind: Header}
 	value, ok := r.header(hdrAmzSHA256)
 	if !ok {
-		return nil, fail(codeInvalidRequest, "missing required header for this request: x-amz-content-sha256")
+		return nil, fail(codeInvalidRequest, "missing required header for this request: x-amz-content-sha256").
+			say("Missing required header for this request: x-amz-content-sha256")
 	}
 	if err := out.setPayload(value); err != nil {
 		return nil, err
@@ -90,7 +94,9 @@ func (v *Verifier) verifyHeader(s *scratch, r *Request, authorization string) (*
 	now := v.Now()
 	return v.finish(s, r, c, out, func() *Error {
 		if d := now.Sub(c.at); d > v.skew() || d < -v.skew() {
-			return fail(codeTimeTooSkewed, "request time %s, server time %s", c.stamp, now.UTC().Format(stampLayout))
+			return fail(codeTimeTooSkewed, "request time %s, server time %s", c.stamp, now.UTC().Format(stampLayout)).
+				field("RequestTime", c.stamp).field("ServerTime", now.UTC().Format(time.RFC3339)).
+				field("MaxAllowedSkewMilliseconds", strconv.FormatInt(v.skew().Milliseconds(), 10))
 		}
 		return nil
 	})
@@ -136,7 +142,7 @@ func (v *Verifier) finish(s *scratch, r *Request, c *claim, out *Verified, check
 func (v *Verifier) credential(c *claim) (Credential, *Error) {
 	cred, ok := v.Lookup(c.accessKey)
 	if !ok {
-		return Credential{}, fail(codeInvalidAccessKey, "access key %q is unknown", c.accessKey)
+		return Credential{}, fail(codeInvalidAccessKey, "access key %q is unknown", c.accessKey).field("AWSAccessKeyId", strings.Clone(c.accessKey))
 	}
 	if !equalSecret(c.token, cred.SessionToken) {
 		return Credential{}, fail(codeInvalidToken, "the session token is not the one configured for access key %q", c.accessKey)
@@ -149,7 +155,8 @@ func (v *Verifier) checkRegion(c *claim) *Error {
 	if v.Region(c.region) {
 		return nil
 	}
-	err := fail(c.malformed(), "the region %q is wrong; expecting %q", c.region, v.Expected)
+	err := fail(c.malformed(), "the region %q is wrong; expecting %q", c.region, v.Expected).
+		say("%sthe region '%s' is wrong; expecting '%s'", c.lead(), c.region, v.Expected)
 	err.Region = v.Expected
 	return err
 }
@@ -175,14 +182,28 @@ func (s *scratch) setSignedNames(c *claim, header []Field) *Error {
 		}
 	}
 	if !s.signed(hdrHost) {
-		return fail(codeAccessDenied, "the host header is not signed")
+		return fail(codeAccessDenied, "the host header is not signed").
+			say("There were headers present in the request which were not signed").field("HeadersNotSigned", hdrHost)
 	}
 	for i := range header {
 		if strings.HasPrefix(header[i].Name, amzPrefix) && !s.signed(header[i].Name) {
-			return fail(codeAccessDenied, "header %q is present but not signed", header[i].Name)
+			return s.errUnsigned(header)
 		}
 	}
 	return nil
+}
+
+// errUnsigned names every x-amz-* header that is not on the list of signed ones.
+func (s *scratch) errUnsigned(header []Field) *Error {
+	var missing []string
+	for i := range header {
+		if strings.HasPrefix(header[i].Name, amzPrefix) && !s.signed(header[i].Name) {
+			missing = append(missing, header[i].Name)
+		}
+	}
+	list := strings.Join(missing, ", ")
+	return fail(codeAccessDenied, "headers are present but not signed: %q", list).
+		say("There were headers present in the request which were not signed").field("HeadersNotSigned", list)
 }
 
 func (s *scratch) signed(name string) bool {
@@ -214,40 +235,74 @@ func checkRepeated(header []Field) *Error {
 
 // setAuthorization parses "AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…".
 func (c *claim) setAuthorization(value string) *Error {
-	scheme, rest, _ := strings.Cut(value, " ")
+	scheme, rest, spaced := strings.Cut(value, " ")
+	if !spaced {
+		return fail(codeInvalidArgument, "the authorization header has one word only").
+			say("Authorization header is invalid -- one and only one ' ' (space) required.").argument("Authorization", strings.Clone(value))
+	}
 	switch scheme {
 	case algorithm:
 	case "AWS":
-		return fail(codeInvalidRequest, reasonOnlyV4)
+		return errOnlyV4()
 	case algorithmECDSA:
 		return fail(codeNotImplemented, reasonAsymmetric)
 	default:
-		return fail(codeInvalidArgument, "unsupported authorization type")
+		return fail(codeInvalidArgument, "unsupported authorization type").
+			say("Unsupported Authorization Type").argument("Authorization", strings.Clone(scheme))
 	}
 	var credential string
-	fields := map[string]*string{"Credential": &credential, "SignedHeaders": &c.names, "Signature": &c.signature}
-	for part := range strings.SplitSeq(rest, ",") {
-		name, text, ok := strings.Cut(strings.Trim(part, " \t"), "=")
-		field := fields[name]
-		if !ok || field == nil || text == "" {
-			return fail(codeHeaderMalformed, "the authorization header needs Credential, SignedHeaders and Signature, once each")
-		}
-		*field = text
-		delete(fields, name)
-	}
-	if len(fields) != 0 {
-		return fail(codeHeaderMalformed, "the authorization header needs Credential, SignedHeaders and Signature, once each")
+	if err := c.setComponents(rest, &credential); err != nil {
+		return err
 	}
 	return c.setCredential(credential)
+}
+
+// setComponents parses the three components of an Authorization header, each once, in any order.
+func (c *claim) setComponents(list string, credential *string) *Error {
+	parts := strings.Split(list, ",")
+	if len(parts) != 3 {
+		return c.errHeader("the authorization header requires three components: Credential, SignedHeaders, and Signature.")
+	}
+	order := [...]string{"Credential", "SignedHeaders", "Signature"}
+	fields := map[string]*string{order[0]: credential, order[1]: &c.names, order[2]: &c.signature}
+	for _, part := range parts {
+		part = strings.Trim(part, " \t")
+		name, text, ok := strings.Cut(part, "=")
+		if !ok {
+			return c.errHeader("the authorization component %q is malformed.", part)
+		}
+		if field := fields[name]; field != nil {
+			*field = text
+		}
+	}
+	for _, name := range order {
+		if *fields[name] == "" {
+			return c.errHeader("missing %s.", name)
+		}
+	}
+	return nil
+}
+
+// errHeader is AuthorizationHeaderMalformed in S3's words. They may quote the header and so are not for the log.
+func (c *claim) errHeader(format string, args ...any) *Error {
+	return fail(codeHeaderMalformed, "the authorization header needs Credential, SignedHeaders and Signature, once each").
+		say(c.lead()+format, args...)
+}
+
+func errNoDate() *Error {
+	return fail(codeAccessDenied, "no valid Date or x-amz-date header").
+		say("AWS authentication requires a valid Date or x-amz-date header.")
 }
 
 // checkWindow holds a presigned request against its own validity.
 func (v *Verifier) checkWindow(c *claim, expires time.Duration, now time.Time) *Error {
 	switch {
 	case c.at.Sub(now) > v.skew():
-		return fail(codeAccessDenied, "request is not yet valid: dated %s", c.stamp)
+		return fail(codeAccessDenied, "request is not yet valid: dated %s", c.stamp).say("Request is not valid yet.")
 	case now.After(c.at.Add(expires)):
-		return fail(codeAccessDenied, "request has expired: dated %s for %s", c.stamp, expires)
+		return fail(codeAccessDenied, "request has expired: dated %s for %s", c.stamp, expires).say("Request has expired.").
+			field("X-Amz-Expires", strconv.FormatInt(int64(expires/time.Second), 10)).
+			field("Expires", c.at.Add(expires).UTC().Format(time.RFC3339)).field("ServerTime", now.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

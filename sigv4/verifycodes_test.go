@@ -100,7 +100,7 @@ var headerCases = map[string]struct {
 	"signature version 4A":        {inAuthorization("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), "NotImplemented"},
 	"bearer token":                {inAuthorization("AWS4-HMAC-SHA256", "Bearer"), "InvalidArgument"},
 	"empty authorization":         {func(r *Request) { r.Header[len(r.Header)-1].Value = "" }, "InvalidArgument"},
-	"algorithm alone":             {func(r *Request) { r.Header[len(r.Header)-1].Value = "AWS4-HMAC-SHA256" }, "AuthorizationHeaderMalformed"},
+	"algorithm alone":             {func(r *Request) { r.Header[len(r.Header)-1].Value = "AWS4-HMAC-SHA256" }, "InvalidArgument"},
 	"query credentials as well":   {func(r *Request) { r.Query += "&X-Amz-Signature=x" }, "InvalidArgument"},
 	"query algorithm as well":     {func(r *Request) { r.Query += "&x-amz-algorithm=AWS4-HMAC-SHA256" }, "InvalidArgument"},
 	"version 2 in query as well":  {func(r *Request) { r.Query += "&AWSAccessKeyId=x" }, "InvalidArgument"},

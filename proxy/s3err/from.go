@@ -66,12 +66,18 @@ func From(err error) Error {
 }
 
 func fromSignature(s *sigv4.Error) Error {
-	if s.Code == AuthorizationHeaderMalformed.Code && s.Region != "" {
-		return Region("", s.Region)
-	}
 	e, ok := Lookup(s.Code)
 	if !ok {
 		return InternalError
+	}
+	if e.Code == AuthorizationHeaderMalformed.Code && s.Region != "" {
+		e = Region("", s.Region)
+	}
+	if s.Message != "" {
+		e.Message = s.Message
+	}
+	for _, f := range s.Fields {
+		e = e.Field(f.Name, f.Value)
 	}
 	return e
 }

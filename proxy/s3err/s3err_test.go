@@ -101,6 +101,16 @@ func TestMalformedRegionNamesTheExpectedOne(t *testing.T) {
 	}
 }
 
+func TestSignatureErrorsKeepTheirWordsAndElements(t *testing.T) {
+	e := From(&sigv4.Error{Code: "BadDigest", Reason: "for the log", Message: "The CRC32 you specified did not match the calculated checksum.",
+		Fields: []sigv4.Field{{Name: "AWSAccessKeyId", Value: "AKIA"}}})
+	b := string(Body(e, "", "R", "H"))
+	if !strings.Contains(b, "<Message>The CRC32 you specified did not match the calculated checksum.</Message>") ||
+		!strings.Contains(b, "<AWSAccessKeyId>AKIA</AWSAccessKeyId>") || strings.Contains(b, "for the log") {
+		t.Error(b)
+	}
+}
+
 func TestBodyIsValidXMLForAnyText(t *testing.T) {
 	nasty := "<a>&\"'\x00\xff\u2028]]>é"
 	e := InvalidArgument.Say(nasty).Field("ArgumentName", nasty).Field("Bad Name", "x").Field("Code", "x").Field("0x", "x")
