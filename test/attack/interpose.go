@@ -3,6 +3,7 @@ package attack
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +21,8 @@ type Interposer struct {
 	*httptest.Server
 	mu   sync.Mutex
 	hook func(req *http.Request, resp *http.Response) Verdict
-	seen []string // "METHOD path?query" of every request since Watch
+	seen []string // "METHOD path?query" of every request since the last Hook
+	sent map[string]string
 }
 
 // Verdict is what becomes of an answer.
@@ -40,7 +42,7 @@ func Interpose(t *testing.T, store *servers.Store) (*Interposer, *servers.Store)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Interposer{}
+	p := &Interposer{sent: map[string]string{}}
 	tr := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, target, tr) }))
 	t.Cleanup(func() { p.Close(); tr.CloseIdleConnections() })
@@ -53,7 +55,14 @@ func Interpose(t *testing.T, store *servers.Store) (*Interposer, *servers.Store)
 func (p *Interposer) Hook(f func(req *http.Request, resp *http.Response) Verdict) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.hook, p.seen = f, nil
+	p.hook, p.seen, p.sent = f, nil, map[string]string{}
+}
+
+// Sent returns the header fields of all requests since the last Hook, names in lower case.
+func (p *Interposer) Sent() map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.sent)
 }
 
 // Seen returns the requests since the last Hook.
@@ -67,6 +76,9 @@ func (p *Interposer) serve(w http.ResponseWriter, r *http.Request, target *url.U
 	p.mu.Lock()
 	hook := p.hook
 	p.seen = append(p.seen, r.Method+" "+r.RequestURI)
+	for k, v := range r.Header {
+		p.sent[strings.ToLower(k)] = strings.Join(v, ", ")
+	}
 	p.mu.Unlock()
 	out := r.Clone(r.Context())
 	path, query, _ := strings.Cut(r.RequestURI, "?")

@@ -75,8 +75,9 @@ func asTimeout(err error, target *net.Error) bool {
 // given are signed too.
 func (s *Scene) Head(method, path, payload string, header map[string]string) string {
 	s.Helper()
+	bare, query, _ := strings.Cut(path, "?")
 	req := &http.Request{Method: method, Host: s.host(), Header: http.Header{},
-		URL: &url.URL{Scheme: "http", Host: s.host(), Opaque: "//" + s.host() + path}}
+		URL: &url.URL{Scheme: "http", Host: s.host(), Opaque: "//" + s.host() + bare, RawQuery: query}}
 	for k, v := range header {
 		req.Header.Set(k, v)
 	}

@@ -46,6 +46,9 @@ func sumOf(algorithm types.ChecksumAlgorithm, b []byte) string {
 	return base64.StdEncoding.EncodeToString(raw)
 }
 
+// Checksum returns the base64 checksum of b by the algorithm's S3 name.
+func Checksum(algorithm string, b []byte) string { return sumOf(types.ChecksumAlgorithm(algorithm), b) }
+
 var algorithms = []types.ChecksumAlgorithm{types.ChecksumAlgorithmCrc32, types.ChecksumAlgorithmCrc32c,
 	types.ChecksumAlgorithmCrc64nvme, types.ChecksumAlgorithmSha1, types.ChecksumAlgorithmSha256}
 
