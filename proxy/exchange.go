@@ -150,11 +150,6 @@ func (x *exchange) context() context.Context {
 	return context.Background()
 }
 
-// callControl is call on the second pool, for requests made while a connection of the first one is held.
-func (x *exchange) callControl(r *upstream.Request) (*upstream.Response, error) {
-	return x.callOn(x.bucket.store.control, r)
-}
-
 func (x *exchange) callOn(c *upstream.Client, r *upstream.Request) (*upstream.Response, error) {
 	if r.Bucket == "" && x.bucket.name != "" {
 		r.Bucket = x.bucket.name

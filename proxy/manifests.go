@@ -158,7 +158,7 @@ func (x *exchange) learnExclusive(b *bucket, name string, raw []byte, hint strin
 
 // readReserved reads a small object under the reserved prefix, nil when there is none.
 func (x *exchange) readReserved(b *bucket, name string) ([]byte, error) {
-	resp, err := x.callControl(&upstream.Request{Op: "GetObject", Method: "GET", Bucket: b.reserved, Key: name, Idempotent: true})
+	resp, err := x.callOn(b.store.control, &upstream.Request{Op: "GetObject", Method: "GET", Bucket: b.reserved, Key: name, Idempotent: true})
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func (x *exchange) writeReserved(b *bucket, name string, raw []byte, hint string
 	if exclusive {
 		req.Header = append(req.Header, upstream.Field{Name: "if-none-match", Value: "*"})
 	}
-	resp, err := x.callControl(req)
+	resp, err := x.callOn(b.store.control, req)
 	if err != nil {
 		return false, err
 	}
@@ -211,7 +211,7 @@ func (x *exchange) writeReserved(b *bucket, name string, raw []byte, hint string
 
 // deleteReserved removes a state object; a missing one is no error.
 func (x *exchange) deleteReserved(b *bucket, name string) error {
-	resp, err := x.callControl(&upstream.Request{Op: "DeleteObject", Method: "DELETE", Bucket: b.reserved, Key: name, Idempotent: true})
+	resp, err := x.callOn(b.store.control, &upstream.Request{Op: "DeleteObject", Method: "DELETE", Bucket: b.reserved, Key: name, Idempotent: true})
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (x *exchange) deleteReserved(b *bucket, name string) error {
 
 // listReserved returns the keys under a prefix of the reserved prefix, one page: there is a name per Complete that lost.
 func (x *exchange) listReserved(b *bucket, prefix string) ([]string, error) {
-	resp, err := x.callControl(&upstream.Request{Op: "ListObjectsV2", Method: "GET", Bucket: b.reserved, Idempotent: true,
+	resp, err := x.callOn(b.store.control, &upstream.Request{Op: "ListObjectsV2", Method: "GET", Bucket: b.reserved, Idempotent: true,
 		Query: []upstream.Param{{Name: "list-type", Value: "2"}, {Name: "prefix", Value: prefix}, {Name: "max-keys", Value: "100"}}})
 	if err != nil {
 		return nil, err
