@@ -1,170 +1,293 @@
-package budget
+package budget_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"s3veil/crypto/size"
+	"s3veil/proxy/budget"
 )
 
-func stream(t *testing.T, b *Budget, plain int64) *Buffers {
+const (
+	kib  = 1 << 10
+	mib  = 1 << 20
+	long = time.Hour // of synctest's clock, or never reached
+)
+
+var bg = context.Background()
+
+// slab is what a stream of n packages is charged.
+func slab(n int64) int64 { return n * (size.Package + size.Cipher) }
+
+func stream(t *testing.T, b *budget.Budget, plain int64) *budget.Buffers {
 	t.Helper()
-	buf, err := b.Stream(context.Background(), plain)
+	buf, err := b.Stream(bg, plain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return buf
 }
 
-func TestClassFollowsSizeAndLoad(t *testing.T) {
-	for _, c := range []struct {
-		plain, active int64
-		want          int // packages; 0 = small
-	}{
-		{1, 1, 0}, {small, 1, 0}, {small + 1, 1, 1}, {size.Package, 1, 1}, {size.Package + 1, 1, 4}, {4 * size.Package, 1, 4},
-		{5 * size.Package, 1, 8}, {9 * size.Package, 1, 16}, {1 << 40, 16, 16}, {1 << 40, 17, 8}, {1 << 40, 63, 8}, {1 << 40, 64, 4}, {1, 1000, 0},
-	} {
-		if got := classes[New(64<<20, 0).class(c.plain, c.active)]; got != c.want {
-			t.Errorf("%d bytes, %d streams: %d packages, want %d", c.plain, c.active, got, c.want)
+// checkEmpty asserts that everything has been given back.
+func checkEmpty(t *testing.T, b *budget.Budget) {
+	t.Helper()
+	if used, total, streams, _ := b.State(); used != 0 || streams != 0 {
+		t.Errorf("%d bytes and %d streams left", used, streams)
+	} else if b.Idle() > total {
+		t.Errorf("%d idle bytes of a budget of %d", b.Idle(), total)
+	}
+}
+
+func TestSmallerClassBeforeAWait(t *testing.T) {
+	b := budget.New(slab(16)+slab(8)+slab(4)+slab(1), long)
+	for _, want := range []int{16, 8, 4, 1} {
+		if buf := stream(t, b, 1<<30); buf.Packages != want {
+			t.Errorf("%d packages, want %d", buf.Packages, want)
 		}
 	}
 }
 
-func TestMemoryPerStreamStaysWithinItsTarget(t *testing.T) {
-	for n, limit := range map[int]int64{16: 2<<20 + 1<<10, 8: 1<<20 + 1<<10, 4: 512<<10 + 1<<10} {
-		if cost(n) > limit {
-			t.Errorf("%d packages take %d bytes", n, cost(n))
+func TestRefusalAfterTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const wait = 2 * time.Second
+		b := budget.New(slab(1), wait)
+		first := stream(t, b, 1<<30)
+		for i, f := range []func() error{
+			func() error { _, err := b.Stream(bg, 1<<30); return err },
+			func() error { _, _, err := b.Held(bg, 4096); return err },
+			func() error { _, err := b.Reserve(bg, 1); return err },
+		} {
+			start := time.Now()
+			if err := f(); !errors.Is(err, budget.ErrSlowDown) {
+				t.Errorf("%d: %v, want ErrSlowDown", i, err)
+			}
+			if waited := time.Since(start); waited != wait {
+				t.Errorf("%d: waited %v", i, waited)
+			}
+			if _, _, streams, refused := b.State(); refused != uint64(i+1) || streams != 1 {
+				t.Errorf("%d: %d refused, %d streams", i, refused, streams)
+			}
 		}
+		b.Release(first)
+		checkEmpty(t, b)
+	})
+}
+
+func TestNoWaitWhereItCannotHelp(t *testing.T) {
+	b := budget.New(mib, long)
+	if _, err := b.Reserve(bg, mib+1); !errors.Is(err, budget.ErrSlowDown) {
+		t.Errorf("more than the whole budget: %v", err)
+	}
+	if _, _, err := b.Held(bg, mib); !errors.Is(err, budget.ErrSlowDown) {
+		t.Errorf("held body larger than the budget: %v", err)
+	}
+	if _, _, _, refused := b.State(); refused != 2 {
+		t.Errorf("%d refused", refused)
 	}
 }
 
-func TestSmallerClassBeforeRefusal(t *testing.T) {
-	b := New(cost(16)+cost(4)+cost(1), time.Millisecond)
-	var got []int
-	var taken []*Buffers
-	for range 3 {
-		buf := stream(t, b, 1<<30)
-		got, taken = append(got, buf.Packages), append(taken, buf)
+func TestSmallestBudgetIsOnePackage(t *testing.T) {
+	b := budget.New(0, 0)
+	if buf := stream(t, b, 1<<30); buf.Packages != 1 {
+		t.Errorf("%d packages", buf.Packages)
 	}
-	if got[0] != 16 || got[1] != 4 || got[2] != 1 {
-		t.Errorf("packages %v", got)
-	}
-	if _, err := b.Stream(context.Background(), 1<<30); !errors.Is(err, ErrSlowDown) {
-		t.Errorf("no budget: %v", err)
-	}
-	used, total, streams, refused := b.State()
-	if used != total || streams != 3 || refused != 1 {
-		t.Errorf("state %d/%d %d %d", used, total, streams, refused)
-	}
-	for _, buf := range taken {
-		b.Release(buf)
-	}
-	if used, _, streams, _ := b.State(); used != 0 || streams != 0 {
-		t.Errorf("after release: %d bytes, %d streams", used, streams)
+	if _, err := b.Stream(bg, 1); !errors.Is(err, budget.ErrSlowDown) {
+		t.Errorf("%v, want ErrSlowDown", err)
 	}
 }
 
-func TestWaitersAreServedWhenMemoryComesFree(t *testing.T) {
-	b := New(cost(1), time.Minute)
-	first := stream(t, b, 1<<30)
-	done := make(chan error, 1)
-	go func() {
-		buf, err := b.Stream(context.Background(), 1<<30)
-		if err == nil {
-			b.Release(buf)
+func TestWaiterGoesOnWhenBuffersComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(slab(1), long)
+		first := stream(t, b, 1<<30)
+		got := make(chan *budget.Buffers)
+		go func() { got <- stream(t, b, 1<<30) }()
+		synctest.Wait()
+		b.Release(first)
+		b.Release(<-got)
+		checkEmpty(t, b)
+	})
+}
+
+func TestWaitersAreServedInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(1000*kib, long)
+		release, err := b.Reserve(bg, 1000*kib)
+		if err != nil {
+			t.Fatal(err)
 		}
-		done <- err
-	}()
-	b.Release(first)
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestCancelledWaiterTakesNothing(t *testing.T) {
-	b := New(cost(1), time.Minute)
-	first := stream(t, b, 1<<30)
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := b.Stream(ctx, 1<<30); !errors.Is(err, ErrSlowDown) {
-		t.Error(err)
-	}
-	b.Release(first)
-	b.Release(stream(t, b, 1<<30))
-}
-
-func TestBuffersComeBackOverwritten(t *testing.T) {
-	b := New(64<<20, 0)
-	buf := stream(t, b, 1<<20)
-	for i := range buf.Plain {
-		buf.Plain[i] = 0xaa
-	}
-	b.Release(buf)
-	again := stream(t, b, 1<<20)
-	if again != buf || !bytes.Equal(again.Plain, make([]byte, len(again.Plain))) {
-		t.Error("plaintext survived, or the buffers were not kept")
-	}
-	held, release, _ := b.Held(context.Background(), 5000)
-	copy(held, bytes.Repeat([]byte{0xaa}, 5000))
-	release()
-	held, release, _ = b.Held(context.Background(), 5000)
-	defer release()
-	if !bytes.Equal(held, make([]byte, 5000)) {
-		t.Error("held plaintext survived")
-	}
-}
-
-func TestHeldHasRoomForTheSealedForm(t *testing.T) {
-	b := New(64<<20, 0)
-	for _, n := range []int64{1, 4096, 4097, 65536, 65537, 1<<20 - 1, 1 << 20} {
-		buf, release, err := b.Held(context.Background(), n)
-		if err != nil || int64(len(buf)) != n || int64(cap(buf)) < n+size.Enc(n) {
-			t.Errorf("%d bytes: len %d cap %d %v", n, len(buf), cap(buf), err)
+		served := make(chan int, 5)
+		for i := range 5 {
+			go func() {
+				done, err := b.Reserve(bg, 1000*kib)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				served <- i
+				time.Sleep(time.Minute)
+				done()
+			}()
+			synctest.Wait() // it stands in the queue
 		}
 		release()
-	}
-	if used, _, _, _ := b.State(); used != 0 {
-		t.Errorf("%d bytes in use", used)
-	}
-}
-
-func TestDoubleReleasePanics(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("no panic")
+		for i := range 5 {
+			if got := <-served; got != i {
+				t.Errorf("served %d, want %d", got, i)
+			}
 		}
-	}()
-	b := New(64<<20, 0)
-	buf := stream(t, b, 1)
-	b.Release(buf)
-	b.Release(buf)
+		time.Sleep(time.Hour)
+		checkEmpty(t, b)
+	})
 }
 
-func TestSumNeverExceedsTheBudget(t *testing.T) {
-	b := New(4<<20, 10*time.Millisecond)
-	var wait sync.WaitGroup
-	for i := range 64 {
-		wait.Go(func() {
-			for range 50 {
-				if i%2 == 0 {
-					if buf, err := b.Stream(context.Background(), int64(i)<<20); err == nil {
-						b.Release(buf)
-					}
-				} else if _, release, err := b.Held(context.Background(), int64(i)<<14%maxHeld); err == nil {
-					release()
+func TestSmallRequestDoesNotOvertakeAWaitingOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(1000*kib, long)
+		half, err := b.Reserve(bg, 600*kib)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var large, small bool
+		go func() {
+			if _, err := b.Reserve(bg, 900*kib); err == nil {
+				large = true
+			}
+		}()
+		synctest.Wait()
+		go func() {
+			if _, err := b.Reserve(bg, 100*kib); err == nil {
+				small = true
+			}
+		}()
+		synctest.Wait()
+		if large || small {
+			t.Fatalf("large %v, small %v before anything came back", large, small)
+		}
+		half()
+		synctest.Wait()
+		if !large || !small {
+			t.Errorf("large %v, small %v", large, small)
+		}
+	})
+}
+
+func TestCancelledWaiterLeavesTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.New(slab(1), long)
+		first := stream(t, b, 1<<30)
+		ctx, cancel := context.WithCancel(bg)
+		result := make(chan error)
+		go func() {
+			_, err := b.Stream(ctx, 1<<30)
+			result <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-result; !errors.Is(err, context.Canceled) || errors.Is(err, budget.ErrSlowDown) {
+			t.Errorf("%v, want context.Canceled", err)
+		}
+		if _, _, streams, refused := b.State(); streams != 1 || refused != 0 {
+			t.Errorf("%d streams, %d refused", streams, refused)
+		}
+		if _, _, err := b.Held(ctx, 100); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled before the wait: %v", err)
+		}
+		b.Release(first)
+		b.Release(stream(t, b, 1<<30))
+		checkEmpty(t, b)
+	})
+}
+
+func TestGivingBackTwicePanics(t *testing.T) {
+	b := budget.New(64*mib, 0)
+	buf := stream(t, b, 1)
+	_, held, err := b.Held(bg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reserved, err := b.Reserve(bg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]func(){"stream": func() { b.Release(buf) }, "held": held, "reserved": reserved} {
+		f()
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
 				}
-				if used, total, _, _ := b.State(); used > total {
-					t.Errorf("%d of %d bytes", used, total)
+			}()
+			f()
+		}()
+	}
+	checkEmpty(t, b)
+}
+
+// Many users at once: a buffer has one owner, and the budget is never exceeded.
+func TestConcurrentUse(t *testing.T) {
+	const total = 6 * mib
+	b := budget.New(total, time.Minute)
+	var users sync.WaitGroup
+	for id := range 16 {
+		users.Go(func() {
+			rng := rand.New(rand.NewPCG(1, uint64(id)))
+			for range 60 {
+				if used, _, _, _ := b.State(); used > total {
+					t.Errorf("%d bytes of %d", used, total)
+				}
+				switch rng.IntN(3) {
+				case 0:
+					buf, err := b.Stream(bg, rng.Int64N(4*mib))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					own(t, byte(id+1), buf.Plain[:1024])
+					clear(buf.Cipher)
+					own(t, byte(id+1), buf.Cipher[:1024])
+					b.Release(buf)
+				case 1:
+					buf, release, err := b.Held(bg, 1+rng.Int64N(100_000))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					own(t, byte(id+1), buf)
+					release()
+				default:
+					release, err := b.Reserve(bg, 1+rng.Int64N(mib))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					release()
 				}
 			}
 		})
 	}
-	wait.Wait()
-	if used, _, streams, _ := b.State(); used != 0 || streams != 0 {
-		t.Errorf("afterwards %d bytes, %d streams", used, streams)
+	users.Wait()
+	checkEmpty(t, b)
+}
+
+// own writes a mark and reads it back.
+func own(t *testing.T, mark byte, b []byte) {
+	for i := range b {
+		if b[i] != 0 {
+			t.Error("buffer is not cleared")
+			return
+		}
+		b[i] = mark
+	}
+	for i := range b {
+		if b[i] != mark {
+			t.Error("buffer has two owners")
+			return
+		}
 	}
 }
