@@ -5,12 +5,14 @@ import (
 
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/manifest"
+	"s3veil/crypto/size"
 )
 
 // caches hold what is immutable under its key, so that they can never serve anything stale: manifests by object id, sizes
 // of listed objects by (bucket, key, ETag).
 type caches struct {
 	manifests *lru.Cache[envelope.ObjectID, *manifest.Manifest]
+	walked    *lru.Cache[envelope.ObjectID, *size.Table] // found by walks; for buckets of the policy degraded alone
 	sizes     *lru.Cache[sizeKey, listedSize]
 }
 
@@ -28,6 +30,7 @@ const (
 
 func newCaches() *caches {
 	m, _ := lru.New[envelope.ObjectID, *manifest.Manifest](manifestEntries)
+	w, _ := lru.New[envelope.ObjectID, *size.Table](manifestEntries)
 	z, _ := lru.New[sizeKey, listedSize](sizeEntries)
-	return &caches{manifests: m, sizes: z}
+	return &caches{manifests: m, walked: w, sizes: z}
 }

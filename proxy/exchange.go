@@ -36,6 +36,7 @@ type exchange struct {
 	tls    bool
 	body   *requestBody // nil until the body is asked for
 
+	strict    bool             // walks are asked for by name only, whatever the bucket's policy (an operator's tools)
 	paired    context.Context  // holds two reserved connections for a streamed copy, nil otherwise
 	storeID   string           // x-amz-id-2: the store's request id
 	code      string           // of the answer, for metrics and audit

@@ -90,7 +90,7 @@ func (s *Server) operator(ctx context.Context, bucketName, key, version string) 
 	if s3op.Reserved(key) {
 		return nil, fmt.Errorf("%w: %s lies under the reserved prefix", ErrNoObject, key)
 	}
-	x := &exchange{s: s, st: s.state.Load(), id: newRequestID(), start: s.now(), client: &client{name: toolName}, paired: ctx}
+	x := &exchange{s: s, st: s.state.Load(), id: newRequestID(), start: s.now(), client: &client{name: toolName}, paired: ctx, strict: true}
 	x.req = s3op.Request{Op: "HeadObject", Bucket: bucketName, Key: key}
 	if version != "" {
 		x.req.Query = []s3op.Param{{Name: "versionId", Value: version, HasValue: true}}

@@ -196,6 +196,9 @@ func (x *exchange) findTable(b *bucket, o *object) error {
 		return nil
 	}
 	m, err := x.loadManifest(b, o)
+	if b.rule.Degraded && !x.strict && errors.Is(err, s3err.ObjectManifestMissing) {
+		m, err = x.degraded(b, o)
+	}
 	if err != nil {
 		return err
 	}

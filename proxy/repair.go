@@ -11,6 +11,7 @@ import (
 	"s3veil/crypto/manifest"
 	"s3veil/crypto/size"
 	"s3veil/proxy/etag"
+	"s3veil/proxy/s3err"
 	"s3veil/proxy/upstream"
 )
 
@@ -51,19 +52,30 @@ func (s *Server) FindParts(ctx context.Context, bucket, key, version string) (*R
 		return nil, fmt.Errorf("%w: %s", ErrUnrepairable, strings.Join(i.Problems, "; "))
 	}
 	r := &Rebuilt{Inspection: *i, StoreParts: storeParts(o.etag), x: x, o: o}
-	if r.Table, err = x.walk(o); err != nil {
+	if r.Table, err = x.walk(&x.bucket, o); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// walk reads the whole body, pinned to the object that o describes, and finds its parts.
-func (x *exchange) walk(o *object) (*size.Table, error) {
-	req := &upstream.Request{Op: "GetObject", Method: "GET", Key: o.key, Query: x.version(), Idempotent: true}
+// walk reads the whole body, pinned to the object and version that o describes, and finds its parts. It takes a
+// connection of the second pool, because one of the first may be held meanwhile.
+func (x *exchange) walk(b *bucket, o *object) (*size.Table, error) {
+	release, err := x.s.memory.Reserve(x.context(), 2*size.Cipher)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	req := &upstream.Request{Op: "GetObject", Method: "GET", Bucket: b.name, Key: o.key, Idempotent: true}
+	for _, f := range o.header {
+		if f.Name == "x-amz-version-id" {
+			req.Query = []upstream.Param{{Name: "versionId", Value: f.Value}}
+		}
+	}
 	if o.etag != "" {
 		req.Header = []upstream.Field{{Name: "if-match", Value: o.etag}}
 	}
-	resp, err := x.call(req)
+	resp, err := x.callOn(b.store.control, req)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +94,23 @@ func (x *exchange) walk(o *object) (*size.Table, error) {
 		return nil, lengthError("%d stored, %d in the answer", o.stored, resp.ContentLength)
 	}
 	return manifest.Walk(resp.Body, o.stored, o.head.Suite, &o.attrs.DEK)
+}
+
+// degraded finds the part table of an object without any manifest by a walk, where the bucket's policy accepts that no
+// whole part can be proved to be there (FORMAT.md 9.5, 9.6): it is logged, counted and audited every time.
+func (x *exchange) degraded(b *bucket, o *object) (*manifest.Manifest, error) {
+	table, known := x.s.caches.walked.Get(o.attrs.ObjectID)
+	if !known || table.Stored() != o.stored {
+		var err error
+		if table, err = x.walk(b, o); err != nil {
+			return nil, err
+		}
+		x.s.caches.walked.Add(o.attrs.ObjectID, table)
+	}
+	x.note.degraded = true
+	x.s.metrics.Integrity(s3err.ClassManifestMissing)
+	x.s.log.Warn("manifest is missing, parts found by a walk", "request_id", x.id, "bucket", b.visible, "key", o.key, "parts", table.Len())
+	return &manifest.Manifest{Table: table}, nil
 }
 
 // storeParts reads the number of parts out of a multipart ETag, "…-12".

@@ -28,6 +28,7 @@ type note struct {
 	version  string
 	bulk     s3xml.DeleteResult
 	metadata bool // the metadata MAC did not fit
+	degraded bool // the part table was found by a walk
 }
 
 func (n *note) key(kid string, print keycache.Fingerprint) { n.kid, n.print = kid, print }
@@ -86,6 +87,9 @@ func (x *exchange) record() {
 	}
 	if x.note.metadata && r.Class == "" {
 		r.Class = s3err.ClassMetadata
+	}
+	if x.note.degraded && r.Class == "" {
+		r.Class = s3err.ClassManifestMissing
 	}
 	if x.note.kid != "" {
 		r.IKEK, r.SSE = hex.EncodeToString(x.note.print[:]), "AES256"

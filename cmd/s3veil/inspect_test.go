@@ -213,3 +213,45 @@ func repair(t *testing.T, spoil bool) {
 		t.Errorf("after: %d bytes, %v", len(got), err)
 	}
 }
+
+func TestReadsWithoutAManifest(t *testing.T) {
+	s := newSite(t)
+	s.secret("one", "secret-one")
+	writer := begin(t, "serve", "--config", s.configure("", "one"))
+	c := writer.client("one", "secret-one")
+	create(t, c, "box")
+	content := string(multipart(t, c, "box", "large"))
+	writer.end(t)
+	const policy = "buckets: [{name: '*', manifest: {policy: degraded}}]"
+
+	s.dropManifests(t, "box", true)
+	spoilt := begin(t, "serve", "--config", s.configure(policy, "one"))
+	if _, err := get(t.Context(), spoilt.client("one", "secret-one"), "box", "large"); err == nil || !strings.Contains(err.Error(), "ObjectIntegrityError") {
+		t.Errorf("a spoilt manifest under the policy degraded: %v", err)
+	}
+	spoilt.end(t)
+
+	s.dropManifests(t, "box", false)
+	strict := begin(t, "serve", "--config", s.configure("", "one"))
+	if _, err := get(t.Context(), strict.client("one", "secret-one"), "box", "large"); err == nil || !strings.Contains(err.Error(), "ObjectManifestMissing") {
+		t.Errorf("strict: %v", err)
+	}
+	strict.end(t)
+
+	degraded := begin(t, "serve", "--config", s.configure(policy, "one"))
+	c = degraded.client("one", "secret-one")
+	if got, err := get(t.Context(), c, "box", "large"); err != nil || got != content {
+		t.Errorf("degraded: %d bytes, %v", len(got), err)
+	}
+	out, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("box"), Key: aws.String("large"), PartNumber: aws.Int32(4)})
+	if err != nil || *out.ContentLength != 100 || *out.PartsCount != 3 {
+		t.Errorf("part 4: %+v, %v", out, err)
+	}
+	if _, metrics := degraded.adminGet(t, "/metrics"); !strings.Contains(metrics, `s3veil_integrity_failures_total{class="manifest-missing"} 2`) {
+		t.Error("degraded reads are not counted")
+	}
+	if !strings.Contains(degraded.out.String(), `"class":"manifest-missing"`) {
+		t.Error("degraded reads are not audited")
+	}
+	degraded.end(t)
+}
