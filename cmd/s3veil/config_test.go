@@ -8,9 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"s3veil/crypto/kms/local"
 )
 
 var update = flag.Bool("update", false, "write expected results anew")
@@ -54,13 +51,7 @@ func messages(l *loaded, file string) []string {
 
 func TestFixtures(t *testing.T) {
 	withoutAWS(t)
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("testdata")); err != nil {
-		t.Fatal(err)
-	}
-	if err := local.New(filepath.Join(dir, "keys.json"), "main", time.Now()); err != nil { // which git would give to others
-		t.Fatal(err)
-	}
+	dir := fixtures(t)
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil || len(files) < 40 {
 		t.Fatalf("%d fixtures, %v", len(files), err)
