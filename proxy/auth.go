@@ -25,6 +25,9 @@ func (x *exchange) authenticate() error {
 func (x *exchange) accept(auth *sigv4.Verified) error {
 	x.auth = auth
 	if auth.Kind == sigv4.Anonymous {
+		if x.overrides() {
+			return errAnonymousOverride
+		}
 		x.client = x.st.anonymous
 	} else {
 		x.client = x.st.clients[auth.AccessKey]

@@ -87,7 +87,7 @@ func (x *exchange) pageBuckets(all *s3xml.BucketList) error {
 	if v, ok := x.req.Get("max-buckets"); ok {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > limit {
-			return s3err.Argument("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", v)
+			return s3err.Argument("Argument max-buckets must be an integer between 1 and 10000.", "max-buckets", v)
 		}
 		limit = n
 	}

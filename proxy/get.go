@@ -348,6 +348,18 @@ var overrides = map[string]string{
 	"response-content-encoding": "content-encoding",
 }
 
+var errAnonymousOverride = s3err.Request("Request specific response headers cannot be used for anonymous GET requests.")
+
+// overrides reports whether the request wants headers of its own in the answer.
+func (x *exchange) overrides() bool {
+	for _, p := range x.req.Query {
+		if _, ok := overrides[p.Name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 func (x *exchange) applyOverrides() error {
 	for _, p := range x.req.Query {
 		name, ok := overrides[p.Name]
@@ -355,7 +367,7 @@ func (x *exchange) applyOverrides() error {
 			continue
 		}
 		if x.auth.Kind == sigv4.Anonymous {
-			return s3err.InvalidRequest.With(errors.New("response-* parameters on an unsigned request"))
+			return errAnonymousOverride
 		}
 		for i := 0; i < len(p.Value); i++ {
 			if p.Value[i] < ' ' || p.Value[i] == 0x7f {

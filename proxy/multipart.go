@@ -124,6 +124,11 @@ func readDocument(r io.Reader) ([]byte, error) {
 // declaredChecksum reads x-amz-checksum-algorithm and -type of a Create.
 func (x *exchange) declaredChecksum() (*[2]byte, error) {
 	name, kind := x.head.get("x-amz-checksum-algorithm"), strings.ToUpper(x.head.get("x-amz-checksum-type"))
+	switch kind {
+	case "", "FULL_OBJECT", "COMPOSITE":
+	default:
+		return nil, s3err.Request("Value for x-amz-checksum-type header is invalid.")
+	}
 	if name == "" {
 		if kind != "" {
 			return nil, s3err.Request("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
@@ -132,7 +137,7 @@ func (x *exchange) declaredChecksum() (*[2]byte, error) {
 	}
 	a, ok := checksum.Parse(name)
 	if !ok {
-		return nil, s3err.Request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+		return nil, errAlgorithm
 	}
 	full := a == checksum.CRC64NVME
 	switch kind {
@@ -147,8 +152,6 @@ func (x *exchange) declaredChecksum() (*[2]byte, error) {
 			return nil, s3err.Request("The COMPOSITE checksum type cannot be used with the crc64nvme checksum algorithm.")
 		}
 		full = false
-	default:
-		return nil, s3err.Request("Value for x-amz-checksum-type header is invalid.")
 	}
 	d := [2]byte{byte(a), 0}
 	if full {
@@ -173,7 +176,7 @@ func (x *exchange) partNumber() (int, error) {
 	v, _ := x.req.Get("partNumber")
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 || n > size.MaxParts {
-		return 0, s3err.Argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", v)
+		return 0, s3err.Argument("Part number must be an integer between 1 and 10000, inclusive.", "partNumber", v)
 	}
 	return n, nil
 }

@@ -29,13 +29,13 @@ func (x *exchange) openPayload() (*sigv4.Payload, error) {
 	o := sigv4.PayloadOptions{Verified: x.auth, ContentLength: body.length, DecodedLength: -1}
 	if v := x.head.get("x-amz-decoded-content-length"); v != "" {
 		if o.DecodedLength, err = strconv.ParseInt(v, 10, 64); err != nil || o.DecodedLength < 0 {
-			return nil, s3err.InvalidArgument.With(fmt.Errorf("x-amz-decoded-content-length %q", v))
+			return nil, s3err.MissingContentLength.With(fmt.Errorf("x-amz-decoded-content-length %q", v))
 		}
 	}
 	if x.head.has("content-md5") {
 		v := x.head.get("content-md5")
 		if o.MD5, err = base64.StdEncoding.DecodeString(v); err != nil || len(o.MD5) != 16 {
-			return nil, s3err.InvalidDigest.With(fmt.Errorf("content-md5 %q", v))
+			return nil, s3err.InvalidDigest.Field("Content-MD5", v).With(fmt.Errorf("content-md5 %q", v))
 		}
 	}
 	if v := x.head.joined("x-amz-trailer"); v != "" {
@@ -62,14 +62,16 @@ func (x *exchange) announcedPayload(o sigv4.PayloadOptions) int64 {
 	return o.ContentLength
 }
 
-// promisedSums reads the x-amz-checksum-* headers. One checksum may be promised; unknown algorithms are refused, so that
-// nobody believes an unchecked upload to have been checked.
+// promisedSums reads the x-amz-checksum-* headers. One checksum may be promised, in a header or in the trailer; unknown
+// algorithms are refused, so that nobody believes an unchecked upload to have been checked.
 func (x *exchange) promisedSums(trailer []string) ([]sigv4.Sum, error) {
+	headers := x.checksumHeaders()
+	if len(headers)+len(trailer) > 1 {
+		return nil, s3err.Request("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+	}
 	var sums []sigv4.Sum
-	for _, f := range x.head.fields {
-		if !strings.HasPrefix(f.Name, "x-amz-checksum-") || f.Name == "x-amz-checksum-algorithm" || f.Name == "x-amz-checksum-type" || f.Name == "x-amz-checksum-mode" {
-			continue
-		}
+	promised := checksum.None
+	for _, f := range headers {
 		a, ok := checksum.FromHeader(f.Name)
 		if !ok {
 			return nil, s3err.Request("The algorithm type you specified in x-amz-checksum- header is invalid.")
@@ -78,27 +80,38 @@ func (x *exchange) promisedSums(trailer []string) ([]sigv4.Sum, error) {
 		if err != nil {
 			return nil, s3err.Request("Value for " + f.Name + " header is invalid.").With(err)
 		}
-		sums = append(sums, sigv4.Sum{Algorithm: a, Value: v})
+		sums, promised = append(sums, sigv4.Sum{Algorithm: a, Value: v}), a
 	}
-	if len(sums) > 1 {
-		return nil, s3err.Request("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
-	}
-	promised := len(sums) > 0
 	for _, name := range trailer {
 		a, ok := checksum.FromHeader(name)
 		if !ok {
-			return nil, s3err.InvalidRequest.With(fmt.Errorf("the value specified in the x-amz-trailer header is not supported: %s", name))
+			return nil, s3err.Request("The value specified in the x-amz-trailer header is not supported").With(fmt.Errorf("trailer %s", name))
 		}
-		if len(sums) > 0 {
-			return nil, s3err.InvalidRequest.With(fmt.Errorf("checksum in header and trailer: %s", a))
-		}
-		promised = true
+		promised = a
 	}
-	return sums, x.checkSDKAlgorithm(sums, promised)
+	return sums, x.checkSDKAlgorithm(promised)
 }
 
-// checkSDKAlgorithm holds x-amz-sdk-checksum-algorithm against the checksum that it announces.
-func (x *exchange) checkSDKAlgorithm(sums []sigv4.Sum, promised bool) error {
+// checksumHeaders are the headers that carry a checksum's value.
+func (x *exchange) checksumHeaders() []sigv4.Field {
+	var out []sigv4.Field
+	for _, f := range x.head.fields {
+		switch f.Name {
+		case "x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-checksum-mode":
+			continue
+		}
+		if strings.HasPrefix(f.Name, "x-amz-checksum-") {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// errAlgorithm names the algorithms that there are.
+var errAlgorithm = s3err.Request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+
+// checkSDKAlgorithm holds x-amz-sdk-checksum-algorithm against the checksum that it announces, None for none.
+func (x *exchange) checkSDKAlgorithm(promised checksum.Algorithm) error {
 	v := x.head.get("x-amz-sdk-checksum-algorithm")
 	if v == "" {
 		return nil
@@ -106,10 +119,11 @@ func (x *exchange) checkSDKAlgorithm(sums []sigv4.Sum, promised bool) error {
 	a, ok := checksum.Parse(v)
 	switch {
 	case !ok:
-		return s3err.Request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
-	case !promised && x.auth.Kind != sigv4.Presigned:
+		return errAlgorithm
+	case promised == checksum.None && x.auth.Kind == sigv4.Presigned: // SDKs sign it into URLs for bodies not yet known
+	case promised == checksum.None:
 		return s3err.Request("x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
-	case len(sums) > 0 && sums[0].Algorithm != a:
+	case promised != a:
 		return s3err.Request("Value for x-amz-sdk-checksum-algorithm header is invalid.")
 	}
 	return nil

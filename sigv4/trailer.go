@@ -36,6 +36,9 @@ func (t *trailerReader) line(line []byte) (chunkState, *Error) {
 	if len(text) == 0 {
 		return t.blank(crlf)
 	}
+	if bytes.IndexByte(text, '\r') >= 0 {
+		return inTrailer, errFraming("a line of the trailer holds a CR")
+	}
 	name, value, ok := strings.Cut(string(text), ":")
 	if !ok || t.signed {
 		return inTrailer, fail(codeMalformedTrailer, "a line of the trailer is out of place")

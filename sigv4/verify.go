@@ -63,7 +63,8 @@ func anonymous(r *Request) (*Verified, *Error) {
 		}
 	}
 	if out.Payload == PayloadSignedChunks || out.Payload == PayloadSignedChunksTrailer {
-		return nil, fail(codeAccessDenied, "signed chunks without credentials")
+		return nil, fail(codeInvalidRequest, "signed chunks without credentials").say("Anonymous requests don't support this " +
+			"x-amz-content-sha256 value. Please use UNSIGNED-PAYLOAD or STREAMING-UNSIGNED-PAYLOAD-TRAILER.")
 	}
 	return out, nil
 }

@@ -78,7 +78,7 @@ func TestPayloadModesByAuthentication(t *testing.T) {
 
 		anonymous := ""
 		if mode == PayloadSignedChunks || mode == PayloadSignedChunksTrailer {
-			anonymous = "AccessDenied"
+			anonymous = "InvalidRequest"
 		}
 		check("neither", build(), Anonymous, anonymous)
 	}

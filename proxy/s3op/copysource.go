@@ -38,7 +38,7 @@ func ParseCopySource(value string) (CopySource, error) {
 		}
 		return c, s3err.Argument("Invalid copy source bucket name", "x-amz-copy-source", bucket)
 	}
-	if key == "" {
+	if key == "" || key == "." {
 		return c, s3err.Argument("Invalid copy source object key", "x-amz-copy-source", key)
 	}
 	if err := CheckKey(key); err != nil {

@@ -122,6 +122,9 @@ func (q *Request) operation(method string, at level, header func(string) string)
 	if err := q.findSubresource(); err != nil {
 		return "", err
 	}
+	if err := q.strayCopySource(method, header); err != nil {
+		return "", err
+	}
 	op, err := q.dispatch(method, at, header)
 	if err != nil {
 		return "", err
@@ -131,6 +134,17 @@ func (q *Request) operation(method string, at level, header func(string) string)
 		return op, s3err.Argument("You can only specify a copy source header for copy requests.", "x-amz-copy-source", source)
 	}
 	return op, nil
+}
+
+// strayCopySource refuses a copy source where nothing is written. Form posts may carry fields of any name, so a POST is
+// held to it on uploads only.
+func (q *Request) strayCopySource(method string, header func(string) string) error {
+	source := header("x-amz-copy-source")
+	_, upload := q.Get("uploadId")
+	if source == "" || method == "PUT" || (method == "POST" && !upload) {
+		return nil
+	}
+	return s3err.Argument("You can only specify a copy source header for copy requests.", "x-amz-copy-source", source)
 }
 
 func (q *Request) dispatch(method string, at level, header func(string) string) (Op, error) {
@@ -192,7 +206,7 @@ func (q *Request) listOp() (Op, error) {
 
 func (q *Request) objectOp(method string, header func(string) string) (Op, error) {
 	_, upload := q.Get("uploadId")
-	part, numbered := q.Get("partNumber")
+	_, numbered := q.Get("partNumber")
 	switch method {
 	case "GET":
 		if upload {
@@ -214,9 +228,9 @@ func (q *Request) objectOp(method string, header func(string) string) (Op, error
 		copies := q.Header("x-amz-copy-source", header) != ""
 		switch {
 		case upload && !numbered:
-			return "", s3err.Argument("This operation does not accept uploadId without partNumber", "uploadId", "")
+			return "", s3err.Method(method, "UPLOAD")
 		case numbered && !upload:
-			return "", s3err.Argument("This operation does not accept partNumber without uploadId", "partNumber", part)
+			return "", s3err.Argument("This operation does not accept partNumber without uploadId", "partNumber", "partNumber")
 		case upload && copies:
 			return UploadPartCopy, nil
 		case upload:

@@ -207,7 +207,7 @@ func TestMisplacedRequestsAreRefused(t *testing.T) {
 		{"POST", "/bkt", "PreconditionFailed", nil},
 		{"GET", "/bkt?acl&tagging", "InvalidArgument", nil},
 		{"GET", "/bkt?list-type=3", "InvalidArgument", nil},
-		{"PUT", "/bkt/k?uploadId=u", "InvalidArgument", nil},
+		{"PUT", "/bkt/k?uploadId=u", "MethodNotAllowed", nil},
 		{"PUT", "/bkt/k?partNumber=1", "InvalidArgument", nil},
 		{"PUT", "/bkt/k?acl", "InvalidArgument", []string{"x-amz-copy-source", "a/b"}},
 		{"GET", "/bkt/%zz", "InvalidURI", nil},
@@ -336,5 +336,21 @@ func TestClassesOfTheTable(t *testing.T) {
 	}
 	if _, ok := ParseClass("open"); ok {
 		t.Error("open is not a word of the configuration")
+	}
+}
+
+func TestCopySourceWhereNothingIsWrittenIsRefused(t *testing.T) {
+	source := func(name string) string {
+		if name == "x-amz-copy-source" {
+			return "bkt/s"
+		}
+		return ""
+	}
+	for _, target := range []string{"GET /bkt", "GET /bkt/k", "HEAD /bkt/k", "DELETE /bkt/k", "POST /bkt/k?uploadId=u"} {
+		method, path, _ := strings.Cut(target, " ")
+		path, query, _ := strings.Cut(path, "?")
+		if _, err := new(Router).Route(method, "host", path, query, source); !errors.Is(err, s3err.InvalidArgument) {
+			t.Errorf("%s: %v", target, err)
+		}
 	}
 }
