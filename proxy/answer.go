@@ -246,6 +246,9 @@ func (x *exchange) storeError(resp *upstream.Response) error {
 			x.refusal = append(x.refusal, f)
 		}
 	}
+	if resp.Status < 400 { // as an answer to the client it would be taken for success
+		return fmt.Errorf("%w: unexpected status %d", upstream.ErrUnavailable, resp.Status)
+	}
 	doc, err := io.ReadAll(io.LimitReader(resp.Body, storeErrorLimit))
 	if err != nil {
 		return fmt.Errorf("%w: error document: %w", upstream.ErrUnavailable, err)

@@ -29,6 +29,7 @@ func (x *exchange) getObjectAttributes() error {
 	if err != nil {
 		return err
 	}
+	defer o.forget()
 	wanted, err := x.wantedAttributes()
 	if err != nil {
 		return err

@@ -118,6 +118,7 @@ func (x *exchange) copyObject() error {
 	reseal := x.mayReseal(src)
 	extra := x.copyHeaders(reseal)
 	return x.slow(func() (*slowAnswer, error) {
+		defer src.o.forget()
 		if reseal {
 			return x.resealCopy(src, fields, extra)
 		}
@@ -403,6 +404,7 @@ func (x *exchange) uploadPartCopy() error {
 	}
 	return x.slow(func() (*slowAnswer, error) {
 		defer u.attrs.DEK.Zero()
+		defer src.o.forget()
 		return x.copyPart(u, n, src, from, to)
 	})
 }

@@ -261,9 +261,12 @@ func (x *exchange) xml(status int, doc []byte) error {
 }
 
 // finish is called once, after the last byte of the answer: metrics and audit.
-func (x *exchange) finish() {
+func (x *exchange) finish() { x.end(x.ctx.Response.StatusCode()) }
+
+// end is finish for exchanges whose engine context may serve another request by now.
+func (x *exchange) end(status int) {
 	x.s.active.Add(-1)
-	x.note.status = x.ctx.Response.StatusCode()
+	x.note.status = status
 	x.record()
 }
 

@@ -73,6 +73,7 @@ func (x *exchange) getObject() error {
 		resp.Body.Close()
 		return err
 	}
+	defer o.forget()
 	return x.deliver(r, o, resp)
 }
 
@@ -82,6 +83,7 @@ func (x *exchange) getKnown(r *read) error {
 	if o == nil || err != nil {
 		return err
 	}
+	defer o.forget()
 	return x.deliver(r, o, nil)
 }
 
@@ -319,6 +321,7 @@ func (x *exchange) headObject() error {
 	if o == nil || err != nil {
 		return err
 	}
+	defer o.forget()
 	if done, err := x.decide(r, o); done || err != nil {
 		return err
 	}

@@ -55,6 +55,13 @@ type object struct {
 // plaintext reports whether the object is served as it is.
 func (o *object) plaintext() bool { return o.sealed == nil }
 
+// forget overwrites the DEK. Bodies that decrypt have a copy of their own.
+func (o *object) forget() {
+	if o != nil && o.attrs != nil {
+		o.attrs.DEK.Zero()
+	}
+}
+
 // clientETag is the ETag as clients see it: a plaintext object keeps its own (FORMAT.md 11).
 func (o *object) clientETag() string {
 	if o.plaintext() {
@@ -65,9 +72,13 @@ func (o *object) clientETag() string {
 
 // openObject classifies an answer of the store and opens its envelope and manifest, in the order of FORMAT.md 5.7. The
 // length check covers the whole object, ranged answers included.
-func (x *exchange) openObject(b *bucket, key string, resp *upstream.Response) (*object, error) {
+func (x *exchange) openObject(b *bucket, key string, resp *upstream.Response) (_ *object, err error) {
 	o := &object{key: key, etag: resp.Get("etag"), header: resp.Header}
-	var err error
+	defer func() {
+		if err != nil {
+			o.forget()
+		}
+	}()
 	if o.stored, err = storedLength(resp); err != nil {
 		return nil, err
 	}

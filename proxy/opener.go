@@ -53,7 +53,7 @@ func (s *Server) newOpenedBody(src io.ReadCloser, suite stream.Suite, dek *kms.K
 	}
 	buf, err := s.memory.Stream(context.Background(), need)
 	if err != nil {
-		src.Close()
+		b.Close()
 		return nil, err
 	}
 	b.buf = buf

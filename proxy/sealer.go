@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"s3veil/crypto/kms"
@@ -44,6 +45,11 @@ func (b *sealedBody) Replay() bool { return false }
 
 // WriteTo seals batch by batch.
 func (b *sealedBody) WriteTo(w io.Writer) (written int64, err error) {
+	defer func() { // past this point a panic would take the connection to the store and its slot with it
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPanic, p)
+		}
+	}()
 	left := b.src.Len()
 	for left > 0 {
 		plain := b.buf.Plain

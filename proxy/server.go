@@ -235,6 +235,26 @@ func headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 // exchangeKey is the user value under which handleExpect leaves the exchange it has admitted.
 const exchangeKey = "exchange"
 
+// admitted is an exchange between "100 Continue" and its handler. Where the handler is never called, because the client has
+// died meanwhile, the engine closes its user values, and that ends the exchange.
+type admitted struct{ x *exchange }
+
+// take returns the exchange, which its taker has to finish.
+func (a *admitted) take() *exchange {
+	x := a.x
+	a.x = nil
+	return x
+}
+
+// Close ends an exchange that nobody has taken.
+func (a *admitted) Close() error {
+	if x := a.take(); x != nil {
+		x.code = s3err.IncompleteBody.Code
+		x.end(s3err.IncompleteBody.Status)
+	}
+	return nil
+}
+
 // handleExpect authenticates and authorises before the client is told to send its body.
 func (s *Server) handleExpect(ctx *fasthttp.RequestCtx) int {
 	x := s.newExchange(ctx)
@@ -243,17 +263,20 @@ func (s *Server) handleExpect(ctx *fasthttp.RequestCtx) int {
 		x.finish()
 		return ctx.Response.StatusCode()
 	}
-	ctx.SetUserValue(exchangeKey, x)
+	ctx.SetUserValue(exchangeKey, &admitted{x})
 	return fasthttp.StatusContinue
 }
 
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
-	x, admitted := ctx.UserValue(exchangeKey).(*exchange)
-	if !admitted {
+	var x *exchange
+	before, expected := ctx.UserValue(exchangeKey).(*admitted)
+	if expected {
+		x = before.take()
+	} else {
 		x = s.newExchange(ctx)
 	}
 	err := x.guard(func() error {
-		if !admitted {
+		if !expected {
 			if err := x.admit(); err != nil {
 				return err
 			}
@@ -262,6 +285,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	})
 	if err != nil {
 		x.fail(err)
+	} else if !x.bodyDone() {
+		ctx.SetConnectionClose() // the engine would take what is left of the body for the next request
 	}
 	if !x.streaming {
 		x.finish()

@@ -111,7 +111,7 @@ func (b *slowBody) Close() error {
 			x.code, x.note.class = e.Code, e.Class
 			x.logFailure(e)
 		}
-		x.finish()
+		x.end(200)
 	}()
 	return nil
 }
