@@ -9,14 +9,18 @@ import (
 	"s3veil/sigv4"
 )
 
-// authenticate verifies the signature. POST forms carry theirs in the form, which their handler verifies by verifyForm.
+// authenticate verifies the signature. POST forms carry theirs in the form, which their handler verifies by verifyForm; a
+// second one in header or query has no place there.
 func (x *exchange) authenticate() error {
-	if x.req.Op == opPostObject && !x.head.has("authorization") {
-		return nil
-	}
 	auth, err := x.st.verifier.Verify(x.head.request())
 	if err != nil {
 		return err
+	}
+	if x.req.Op == opPostObject {
+		if auth.Kind != sigv4.Anonymous {
+			return s3err.InvalidArgument.Say("POST forms are authenticated by their fields alone.")
+		}
+		return nil
 	}
 	return x.accept(auth)
 }

@@ -9,6 +9,7 @@ var handlers map[s3op.Op]func(*exchange) error
 func init() {
 	handlers = map[s3op.Op]func(*exchange) error{
 		"PutObject":               (*exchange).putObject,
+		opPostObject:              (*exchange).postObject,
 		"GetObject":               (*exchange).getObject,
 		"HeadObject":              (*exchange).headObject,
 		"GetObjectAttributes":     (*exchange).getObjectAttributes,

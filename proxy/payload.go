@@ -26,7 +26,13 @@ func (x *exchange) openPayload() (*sigv4.Payload, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := sigv4.PayloadOptions{Verified: x.auth, ContentLength: body.length, DecodedLength: -1}
+	return x.newPayload(body, body.length)
+}
+
+// newPayload decodes and verifies body, of length bytes, as the headers say.
+func (x *exchange) newPayload(body io.Reader, length int64) (*sigv4.Payload, error) {
+	var err error
+	o := sigv4.PayloadOptions{Verified: x.auth, ContentLength: length, DecodedLength: -1}
 	if v := x.head.get("x-amz-decoded-content-length"); v != "" {
 		if o.DecodedLength, err = strconv.ParseInt(v, 10, 64); err != nil || o.DecodedLength < 0 {
 			return nil, s3err.MissingContentLength.With(fmt.Errorf("x-amz-decoded-content-length %q", v))
@@ -48,7 +54,7 @@ func (x *exchange) openPayload() (*sigv4.Payload, error) {
 			return nil, err
 		}
 	}
-	if len(o.Sums) == 0 && len(o.Trailer) == 0 && x.req.Op == "PutObject" && x.announcedPayload(o) <= x.s.limits.HeldBody {
+	if len(o.Sums) == 0 && len(o.Trailer) == 0 && (x.req.Op == "PutObject" || x.req.Op == opPostObject) && x.announcedPayload(o) <= x.s.limits.HeldBody {
 		o.Want = checksum.CRC64NVME // S3's default; of larger bodies it would be known too late to be kept with the object
 	}
 	return sigv4.NewPayload(body, o)

@@ -102,6 +102,10 @@ func (s *Server) readHeld(src source) (plain []byte, release func(), err error) 
 	if n == 0 {
 		return nil, func() {}, notEOF(src.Verify())
 	}
+	if h, ok := src.(*heldFile); ok {
+		plain, err = h.hold()
+		return plain, func() {}, notEOF(err)
+	}
 	buf, release, err := s.memory.Held(context.Background(), n)
 	if err != nil {
 		return nil, nil, err

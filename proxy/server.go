@@ -34,6 +34,7 @@ type Server struct {
 	memory  *budget.Budget
 	caches  *caches
 	heads   chan struct{} // listing HEADs under way, all requests together
+	forms   chan struct{} // POST forms under way whose sender is not known yet
 	drain   atomic.Bool
 	health  health
 	metrics *metrics.Metrics
@@ -91,6 +92,7 @@ func New(opts Options, set Settings) (*Server, error) {
 	s.memory = budget.New(s.limits.Memory, s.limits.AdmissionWait)
 	s.caches = newCaches()
 	s.heads = make(chan struct{}, s.limits.ListHeadsAll)
+	s.forms = make(chan struct{}, maxForms)
 	co := opts.Cache
 	co.KEKs = set.KEKs
 	co.Now = s.now

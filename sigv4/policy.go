@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -122,13 +123,22 @@ func policyInt(v any) (int64, bool) {
 	return n, ok && err == nil && n >= 0
 }
 
+// String writes a condition as S3's error messages do.
+func (c condition) String() string {
+	operator := "eq"
+	if c.prefix {
+		operator = "starts-with"
+	}
+	return fmt.Sprintf("[%q, %q, %q]", operator, "$"+c.field, c.value)
+}
+
 // check holds the fields of a form against the policy at a time.
 func (p *Policy) check(bucket string, values map[string]string, now time.Time) *Error {
 	if !now.Before(p.expiration) {
-		return fail(codeAccessDenied, "invalid according to policy: policy expired")
+		return fail(codeAccessDenied, "Invalid according to Policy: Policy expired.")
 	}
 	if sent, ok := values[fieldBucket]; ok && sent != bucket {
-		return fail(codeAccessDenied, "invalid according to policy: the form's bucket is not that of the request")
+		return fail(codeAccessDenied, "Invalid according to Policy: the bucket of the form is not that of the request")
 	}
 	covered := make(map[string]bool, len(p.conditions))
 	for _, c := range p.conditions {
@@ -137,13 +147,13 @@ func (p *Policy) check(bucket string, values map[string]string, now time.Time) *
 			value, present = bucket, true
 		}
 		if !c.holds(value, present) {
-			return fail(codeAccessDenied, "invalid according to policy: policy condition on $%s failed", c.field)
+			return fail(codeAccessDenied, "Invalid according to Policy: Policy Condition failed: %s", c)
 		}
 		covered[c.field] = true
 	}
 	for name := range values {
 		if !covered[name] && !uncovered(name) {
-			return fail(codeAccessDenied, "invalid according to policy: extra input field %q", name)
+			return fail(codeAccessDenied, "Invalid according to Policy: Extra input fields: %s", name)
 		}
 	}
 	return nil

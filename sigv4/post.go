@@ -60,7 +60,7 @@ func (v *Verifier) verifyPost(bucket string, form []Field) (*Verified, *Policy, 
 		return &Verified{Kind: Anonymous, Payload: PayloadAbsent}, nil, nil
 	}
 	if missing != "" {
-		return nil, nil, fail(codeInvalidArgument, "bucket POST must contain a field named %q before the file", missing)
+		return nil, nil, fail(codeInvalidArgument, "Bucket POST must contain a field named '%s'.  If it is specified, please check the order of the fields.", missing)
 	}
 	verified, err := v.verifyFormSignature(values)
 	if err != nil {
