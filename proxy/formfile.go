@@ -132,17 +132,13 @@ func (x *exchange) holdFile(f *formReader, body *requestBody) (content []byte, r
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() {
-		if err != nil {
-			release()
-		}
-	}()
+	end := 0
 	n, err := readUpTo(body, buf[:size], copy(buf, f.ahead()))
-	if err != nil {
-		return nil, nil, err
+	if err == nil {
+		end, err = findEnd(buf[:n], f.delim)
 	}
-	end, err := findEnd(buf[:n], f.delim)
 	if err != nil {
+		release()
 		return nil, nil, err
 	}
 	return buf[:end], release, nil

@@ -93,7 +93,7 @@ func (h *hurried) Read(b []byte) (int, error) {
 func (x *exchange) verifyForm(form *postForm) error {
 	auth, policy, err := x.st.verifier.VerifyPost(x.req.Bucket, form.fields)
 	if err != nil {
-		return formError(err)
+		return err
 	}
 	if err := x.accept(auth); err != nil {
 		return err
@@ -120,19 +120,6 @@ func (x *exchange) verifyForm(form *postForm) error {
 		return err
 	}
 	return x.checkWriteHeaders()
-}
-
-// formError tells the client which field or condition is wrong, in S3's words: it is its own form.
-func formError(err error) error {
-	var e *sigv4.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	switch answer, _ := s3err.Lookup(e.Code); e.Code {
-	case "AccessDenied", "InvalidArgument", "InvalidPolicyDocument":
-		return answer.Say(e.Reason).With(err)
-	}
-	return err
 }
 
 // keptOfPost are the request's own headers; all others are the form's to say.

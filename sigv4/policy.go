@@ -30,11 +30,11 @@ type condition struct {
 func parsePolicy(encoded string) (*Policy, *Error) {
 	text, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return nil, fail(codeInvalidPolicy, "the policy is not base64")
+		return nil, badPolicy("the policy is not base64")
 	}
 	var doc map[string]json.RawMessage
 	if json.Unmarshal(text, &doc) != nil {
-		return nil, fail(codeInvalidPolicy, "the policy is not a JSON object")
+		return nil, badPolicy("the policy is not a JSON object")
 	}
 	var conditions []json.RawMessage
 	var expiration string
@@ -46,18 +46,18 @@ func parsePolicy(encoded string) (*Policy, *Error) {
 		case "conditions":
 			err = json.Unmarshal(raw, &conditions)
 		default:
-			return nil, fail(codeInvalidPolicy, "unexpected %q", name)
+			return nil, badPolicy("unexpected %q", name)
 		}
 		if err != nil {
-			return nil, fail(codeInvalidPolicy, "%q has the wrong type", name)
+			return nil, badPolicy("%q has the wrong type", name)
 		}
 	}
 	if conditions == nil {
-		return nil, fail(codeInvalidPolicy, "missing conditions")
+		return nil, badPolicy("missing conditions")
 	}
 	p := &Policy{max: math.MaxInt64}
 	if p.expiration, err = time.Parse(time.RFC3339, expiration); err != nil {
-		return nil, fail(codeInvalidPolicy, "missing or invalid expiration")
+		return nil, badPolicy("missing or invalid expiration")
 	}
 	for _, raw := range conditions {
 		if err := p.add(raw); err != nil {
@@ -72,7 +72,7 @@ func (p *Policy) add(raw json.RawMessage) *Error {
 	if raw = bytes.TrimSpace(raw); len(raw) > 0 && raw[0] == '{' {
 		var simple map[string]string
 		if json.Unmarshal(raw, &simple) != nil || len(simple) != 1 {
-			return fail(codeInvalidPolicy, "simple conditions must have exactly one property, a string")
+			return badPolicy("simple conditions must have exactly one property, a string")
 		}
 		for name, value := range simple {
 			p.conditions = append(p.conditions, condition{field: strings.ToLower(name), value: value})
@@ -83,7 +83,7 @@ func (p *Policy) add(raw json.RawMessage) *Error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	if d.Decode(&list) != nil || len(list) != 3 {
-		return fail(codeInvalidPolicy, "conditions must be objects or lists of three elements")
+		return badPolicy("conditions must be objects or lists of three elements")
 	}
 	operator, _ := list[0].(string)
 	switch operator = strings.ToLower(operator); operator {
@@ -94,12 +94,12 @@ func (p *Policy) add(raw json.RawMessage) *Error {
 		value, ok2 := list[2].(string)
 		name, ok3 := strings.CutPrefix(field, "$")
 		if !ok1 || !ok2 || !ok3 || name == "" {
-			return fail(codeInvalidPolicy, "%s needs a field name with $ and a string", operator)
+			return badPolicy("%s needs a field name with $ and a string", operator)
 		}
 		p.conditions = append(p.conditions, condition{operator == "starts-with", strings.ToLower(name), value})
 		return nil
 	}
-	return fail(codeInvalidPolicy, "unknown operator in a condition")
+	return badPolicy("unknown operator in a condition")
 }
 
 // addRange narrows the permitted length of the file.
@@ -107,7 +107,7 @@ func (p *Policy) addRange(from, to any) *Error {
 	least, ok1 := policyInt(from)
 	most, ok2 := policyInt(to)
 	if !ok1 || !ok2 {
-		return fail(codeInvalidPolicy, "content-length-range needs two whole numbers")
+		return badPolicy("content-length-range needs two whole numbers")
 	}
 	p.min, p.max = max(p.min, least), min(p.max, most)
 	return nil
@@ -132,13 +132,25 @@ func (c condition) String() string {
 	return fmt.Sprintf("[%q, %q, %q]", operator, "$"+c.field, c.value)
 }
 
+// badPolicy refuses a document.
+func badPolicy(format string, args ...any) *Error {
+	e := fail(codeInvalidPolicy, format, args...)
+	return e.say("Invalid Policy: %s.", e.Reason)
+}
+
+// against refuses a form that its policy does not permit.
+func against(format string, args ...any) *Error {
+	e := fail(codeAccessDenied, format, args...)
+	return e.say("Invalid according to Policy: %s", e.Reason)
+}
+
 // check holds the fields of a form against the policy at a time.
 func (p *Policy) check(bucket string, values map[string]string, now time.Time) *Error {
 	if !now.Before(p.expiration) {
-		return fail(codeAccessDenied, "Invalid according to Policy: Policy expired.")
+		return against("Policy expired.")
 	}
 	if sent, ok := values[fieldBucket]; ok && sent != bucket {
-		return fail(codeAccessDenied, "Invalid according to Policy: the bucket of the form is not that of the request")
+		return against("the bucket of the form is not that of the request")
 	}
 	covered := make(map[string]bool, len(p.conditions))
 	for _, c := range p.conditions {
@@ -147,13 +159,16 @@ func (p *Policy) check(bucket string, values map[string]string, now time.Time) *
 			value, present = bucket, true
 		}
 		if !c.holds(value, present) {
-			return fail(codeAccessDenied, "Invalid according to Policy: Policy Condition failed: %s", c)
+			return against("Policy Condition failed: %s", c)
 		}
 		covered[c.field] = true
 	}
+	if !covered[fieldBucket] { // it is part of every form: a policy for one bucket must not serve another
+		return against("Extra input fields: bucket")
+	}
 	for name := range values {
 		if !covered[name] && !uncovered(name) {
-			return fail(codeAccessDenied, "Invalid according to Policy: Extra input fields: %s", name)
+			return against("Extra input fields: %s", name)
 		}
 	}
 	return nil

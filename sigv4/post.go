@@ -60,7 +60,9 @@ func (v *Verifier) verifyPost(bucket string, form []Field) (*Verified, *Policy, 
 		return &Verified{Kind: Anonymous, Payload: PayloadAbsent}, nil, nil
 	}
 	if missing != "" {
-		return nil, nil, fail(codeInvalidArgument, "Bucket POST must contain a field named '%s'.  If it is specified, please check the order of the fields.", missing)
+		return nil, nil, fail(codeInvalidArgument, "form field %q is missing before the file", missing).
+			say("Bucket POST must contain a field named '%s'.  If it is specified, please check the order of the fields.", missing).
+			argument(missing, "")
 	}
 	verified, err := v.verifyFormSignature(values)
 	if err != nil {

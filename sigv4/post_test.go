@@ -20,7 +20,7 @@ func signForm(policy string, form ...Field) []Field {
 }
 
 // authConditions cover what signForm adds.
-const authConditions = `{"x-amz-algorithm": "AWS4-HMAC-SHA256"}, ["starts-with", "$x-amz-credential", ""], {"X-Amz-Date": "20130524T000000Z"}`
+const authConditions = `{"bucket": "b"}, {"x-amz-algorithm": "AWS4-HMAC-SHA256"}, ["starts-with", "$x-amz-credential", ""], {"X-Amz-Date": "20130524T000000Z"}`
 
 func policyWith(conditions string) string {
 	if conditions != "" {
@@ -90,7 +90,6 @@ func TestPostConditions(t *testing.T) {
 		"ignored fields":                {onKey, []Field{key, {"x-ignore-this", "1"}, {"file", "data"}}, ""},
 		"bucket":                        {onKey + `, {"bucket": "b"}`, []Field{key}, ""},
 		"bucket in the form":            {onKey + `, {"bucket": "b"}`, []Field{key, {"bucket", "b"}}, ""},
-		"bucket in the form uncovered":  {onKey, []Field{key, {"bucket", "b"}}, "AccessDenied"},
 		"other bucket":                  {onKey + `, {"bucket": "c"}`, []Field{key}, "AccessDenied"},
 		"other bucket in the form":      {onKey + `, {"bucket": "c"}`, []Field{key, {"bucket", "c"}}, "AccessDenied"},
 		"content types are a list":      {onKey + `, ["starts-with", "$Content-Type", "image/"]`, []Field{key, {"content-type", "image/png, image/gif,image/x"}}, ""},
@@ -135,6 +134,7 @@ func TestPostPolicyDocuments(t *testing.T) {
 		"not an object":            {`[]`, "InvalidPolicyDocument"},
 		"more behind the document": {policyWith("") + "{}", "InvalidPolicyDocument"},
 		"empty":                    {"", "InvalidPolicyDocument"},
+		"no bucket":                {strings.Replace(policyWith(""), `{"bucket": "b"}, `, "", 1), "AccessDenied"},
 		"nothing covers the form":  {`{"expiration": "2013-05-24T01:00:00Z", "conditions": []}`, "AccessDenied"},
 	} {
 		_, _, err := verifierAt(exampleTime, exampleCredential()).VerifyPost("b", signForm(c.policy))

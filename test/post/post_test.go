@@ -1,0 +1,216 @@
+package post
+
+import (
+	"bytes"
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/xml"
+	"hash/crc32"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+func TestFormsOfEverySize(t *testing.T) {
+	e := start(t)
+	for _, n := range []int{0, 1, 65536, 1<<20 - 1500, 1 << 20, 1<<20 + 1, 3<<20 + 7} {
+		f := form{key: "dir/a b+ü", file: data(n), extra: []field{{name: "Content-Type", value: "text/form"},
+			{name: "x-amz-meta-colour", value: "blue"}, {name: "Cache-Control", value: "no-cache"}}}
+		if a := e.post(t, f); a.status != 204 || a.body != "" {
+			t.Fatalf("%d bytes: %d %s", n, a.status, a.body)
+		}
+		o := e.same(t, f.key, f.file)
+		if *o.ContentType != "text/form" || o.Metadata["colour"] != "blue" || *o.CacheControl != "no-cache" {
+			t.Errorf("%d bytes: %v %v %v", n, *o.ContentType, o.Metadata, *o.CacheControl)
+		}
+	}
+}
+
+func TestDelimiterLookalikesInTheFile(t *testing.T) {
+	e := start(t)
+	for _, n := range []int{1000, 2 << 20} {
+		content := data(n)
+		for i := 0; i+200 < n; i += 997 {
+			copy(content[i:], "\r\n--"+boundary[:len(boundary)-1]+"X\r\n--\r\n")
+		}
+		copy(content[n-len(boundary)-3:], "\r\n--"+boundary[:len(boundary)-1])
+		if a := e.post(t, form{key: "k", file: content}); a.status != 204 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		e.same(t, "k", content)
+	}
+}
+
+func TestAnswersOfForms(t *testing.T) {
+	e := start(t)
+	status := func(v string) []field { return []field{{name: "success_action_status", value: v}} }
+	for value, want := range map[string]int{"200": 200, "201": 201, "204": 204, "500": 204, "": 204} {
+		a := e.post(t, form{key: "a/b c", file: []byte("x"), extra: status(value)})
+		if a.status != want {
+			t.Errorf("success_action_status %q: %d", value, a.status)
+		}
+		tag := e.head(t, "a/b c")
+		location := e.url + "/" + e.bucket + "/a/b%20c"
+		if a.header.Get("ETag") != tag || a.header.Get("Location") != location {
+			t.Errorf("%q: ETag %s, want %s; Location %s", value, a.header.Get("ETag"), tag, a.header.Get("Location"))
+		}
+		if want != 201 {
+			continue
+		}
+		var doc struct {
+			XMLName                     xml.Name `xml:"PostResponse"`
+			Location, Bucket, Key, ETag string
+		}
+		if err := xml.Unmarshal([]byte(a.body), &doc); err != nil {
+			t.Fatal(err)
+		}
+		if doc.Location != location || doc.Bucket != e.bucket || doc.Key != "a/b c" || doc.ETag != tag {
+			t.Errorf("%+v", doc)
+		}
+	}
+	for name, c := range map[string]struct{ field, value, prefix string }{
+		"redirect":           {"success_action_redirect", "https://example.com/done", "https://example.com/done?bucket="},
+		"redirect, query":    {"success_action_redirect", "https://example.com/done?a=1", "https://example.com/done?a=1&bucket="},
+		"its old name":       {"redirect", "http://example.com/", "http://example.com/?bucket="},
+		"what is no URL":     {"success_action_redirect", "nowhere", ""},
+		"what is no website": {"success_action_redirect", "javascript:alert(1)", ""},
+	} {
+		a := e.post(t, form{key: "a/b c", file: []byte("x"), extra: append(status("201"), field{name: c.field, value: c.value})})
+		if c.prefix == "" {
+			if a.status != 201 {
+				t.Errorf("%s: %d", name, a.status)
+			}
+			continue
+		}
+		u, err := url.Parse(a.header.Get("Location"))
+		if err != nil || a.status != 303 || !strings.HasPrefix(u.String(), c.prefix) {
+			t.Errorf("%s: %d %s", name, a.status, u)
+			continue
+		}
+		if q := u.Query(); q.Get("bucket") != e.bucket || q.Get("key") != "a/b c" || q.Get("etag") != e.head(t, "a/b c") {
+			t.Errorf("%s: %s", name, u)
+		}
+	}
+}
+
+func (e *env) head(t *testing.T, key string) string {
+	t.Helper()
+	o, err := e.veil.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &e.bucket, Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *o.ETag
+}
+
+func TestFilenameStandsForItsVariable(t *testing.T) {
+	e := start(t)
+	for filename, want := range map[string]string{
+		"photo.png": "user/photo.png", `C:\pictures\photo 2.png`: "user/photo 2.png", "/home/me/ü.txt": "user/ü.txt",
+	} {
+		f := form{key: "user/${filename}", file: []byte(filename), filename: filename,
+			extra: []field{{name: "x-amz-meta-name", value: "from-${filename}"}}, conditions: []any{[]string{"starts-with", "$key", "user/"}}}
+		if a := e.post(t, f); a.status != 204 {
+			t.Fatalf("%s: %d %s", filename, a.status, a.body)
+		}
+		e.same(t, want, []byte(filename))
+	}
+	// The policy speaks of the key as it will be.
+	a := e.post(t, form{key: "${filename}", file: []byte("x"), filename: "other.txt", conditions: []any{[]string{"starts-with", "$key", "user/"}}})
+	e.refused(t, "policy on the expanded key", a, 403, "AccessDenied", "other.txt")
+}
+
+func TestChecksumsOfForms(t *testing.T) {
+	e := start(t)
+	for _, n := range []int{1000, 2 << 20} {
+		content := data(n)
+		crc := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(content)))
+		sum := md5.Sum(content)
+		digest := base64.StdEncoding.EncodeToString(sum[:])
+		good := form{key: "sum", file: content, extra: []field{{name: "x-amz-checksum-crc32", value: crc}, {name: "Content-MD5", value: digest}}}
+		a := e.post(t, good)
+		if a.status != 204 || a.header.Get("x-amz-checksum-crc32") != crc {
+			t.Fatalf("%d %s %s", a.status, a.body, a.header.Get("x-amz-checksum-crc32"))
+		}
+		if o := e.same(t, "sum", content); o.ChecksumCRC32 == nil || *o.ChecksumCRC32 != crc {
+			t.Errorf("kept checksum: %v", o.ChecksumCRC32)
+		}
+		for _, name := range []string{"x-amz-checksum-crc32", "Content-MD5"} {
+			wrong := map[string]string{"x-amz-checksum-crc32": "AAAAAA==", "Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}[name]
+			e.refused(t, name, e.post(t, form{key: "wrong", file: content, extra: []field{{name: name, value: wrong}}}), 400, "BadDigest", "wrong")
+		}
+	}
+	a := e.post(t, form{key: "wrong", file: []byte("x"), extra: []field{{name: "x-amz-checksum-crc99", value: "AAAAAA=="}}})
+	if a.status < 400 {
+		t.Errorf("unknown checksum: %d", a.status)
+	}
+	e.absent(t, "unknown checksum", "wrong")
+}
+
+func TestFieldsThatBecomeHeaders(t *testing.T) {
+	e := start(t)
+	const tags = `<Tagging><TagSet><Tag><Key>a b</Key><Value>1+2</Value></Tag><Tag><Key>c</Key><Value></Value></Tag></TagSet></Tagging>`
+	a := e.post(t, form{key: "k", file: []byte("x"), extra: []field{{name: "tagging", value: tags}, {name: "x-amz-server-side-encryption", value: "AES256"},
+		{name: "Content-Disposition", value: "inline"}, {name: "submit", value: "Upload"}, {name: "x-ignore-me", value: "1"}}})
+	if a.status != 204 || a.header.Get("x-amz-server-side-encryption") != "AES256" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if o := e.same(t, "k", []byte("x")); *o.ContentDisposition != "inline" || *o.ContentType != "binary/octet-stream" || len(o.Metadata) != 0 {
+		t.Errorf("%v %v %v", *o.ContentDisposition, *o.ContentType, o.Metadata)
+	}
+	o, err := e.veil.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &e.bucket, Key: new("k")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, tag := range o.TagSet {
+		got[*tag.Key] = *tag.Value
+	}
+	if len(got) != 2 || got["a b"] != "1+2" {
+		t.Errorf("tags %v", got)
+	}
+	for name, c := range map[string]struct {
+		field  field
+		status int
+		code   string
+	}{
+		"other encryption":    {field{name: "x-amz-server-side-encryption", value: "aws:kms"}, 501, "NotImplemented"},
+		"customer key":        {field{name: "x-amz-server-side-encryption-customer-algorithm", value: "AES256"}, 501, "NotImplemented"},
+		"unknown header":      {field{name: "x-amz-made-up", value: "1"}, 501, "NotImplemented"},
+		"reserved metadata":   {field{name: "x-amz-meta-s3veil", value: "1"}, 400, "InvalidArgument"},
+		"header injection":    {field{name: "x-amz-meta-a", value: "1\r\nx-amz-acl: public-read"}, 400, "InvalidArgument"},
+		"name is no header":   {field{name: "x-amz-meta-a b", value: "1"}, 400, "InvalidArgument"},
+		"malformed tags":      {field{name: "tagging", value: "<Tagging>"}, 400, "MalformedXML"},
+		"entity in tags":      {field{name: "tagging", value: `<!DOCTYPE a [<!ENTITY b "c">]><Tagging/>`}, 400, "MalformedXML"},
+		"too much metadata":   {field{name: "x-amz-meta-a", value: strings.Repeat("a", 2100)}, 400, "MetadataTooLarge"},
+		"trailer":             {field{name: "x-amz-trailer", value: "x-amz-checksum-crc32"}, 400, "InvalidRequest"},
+		"two-headed checksum": {field{name: "x-amz-checksum-crc32", value: "abc"}, 400, "InvalidRequest"},
+	} {
+		e.refused(t, name, e.post(t, form{key: "no", file: []byte("x"), extra: []field{c.field}}), c.status, c.code, "no")
+	}
+}
+
+func TestSmallFormsMayGoOnBehindTheFile(t *testing.T) {
+	e := start(t)
+	behind := []field{{name: "submit", value: "Upload"}}
+	if a := e.post(t, form{key: "k", file: []byte("x"), behind: behind}); a.status != 204 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	e.same(t, "k", []byte("x"))
+	a := e.post(t, form{key: "large", file: data(2 << 20), behind: behind})
+	e.refused(t, "large", a, 400, "MalformedPOSTRequest", "large")
+}
+
+func TestChunkedForms(t *testing.T) {
+	e := start(t)
+	chunked := func(f form) answer { // a reader of unknown length
+		return e.send(t, struct{ *bytes.Reader }{bytes.NewReader(encode(f.fields(e.bucket)))})
+	}
+	if a := chunked(form{key: "k", file: data(300000)}); a.status != 204 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	e.same(t, "k", data(300000))
+	e.refused(t, "large", chunked(form{key: "large", file: data(2 << 20)}), 411, "MissingContentLength", "large")
+}
