@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,7 +31,26 @@ type countedConn struct {
 	net.Conn
 	s     *Server
 	once  sync.Once
-	armed time.Time // when the write deadline was last set
+	armed time.Time   // when the write deadline was last set
+	heard atomic.Bool // the client has sent something
+}
+
+// Read notes that the client has sent something.
+func (c *countedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return n, err
+}
+
+// silent reports whether nothing was ever received on a connection.
+func silent(c net.Conn) bool {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	counted, ok := c.(*countedConn)
+	return ok && !counted.heard.Load()
 }
 
 // Write sends p as a whole. The stall limit counts from the last byte that moved, not from the start of the answer.

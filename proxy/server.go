@@ -310,6 +310,10 @@ var errPanic = errors.New("panic in handler")
 
 // handleEngineError answers requests that the engine could not read.
 func (s *Server) handleEngineError(ctx *fasthttp.RequestCtx, err error) {
+	if silent(ctx.Conn()) {
+		ctx.Conn().Close() // a connection opened ahead of need and never used: an answer would be taken for the next request's
+		return
+	}
 	x := s.newExchangeRaw(ctx)
 	var small *fasthttp.ErrSmallBuffer
 	var timeout net.Error

@@ -1,4 +1,4 @@
-// Package budget is the byte budget of body buffers (DESIGN.md 6.3, DATAPATH.md 2.8, 2.9): admission, size classes, and
+// Package budget is the byte budget of body buffers (docs/CONFIGURATION.md, docs/DATAPATH.md 2.8, 2.9): admission, size classes, and
 // bounded free lists of their buffers.
 //
 // Every buffer is charged before it is taken and until it is given back. When the budget is used up, callers wait in the

@@ -7,7 +7,7 @@ import (
 	"s3veil/crypto/size"
 )
 
-// largeStream is the plaintext length above which a stream counts for the choice of classes (DATAPATH.md 2.8): below it
+// largeStream is the plaintext length above which a stream counts for the choice of classes (docs/DATAPATH.md 2.8): below it
 // bodies are held, or need little.
 const largeStream = 1 << 20
 
