@@ -25,5 +25,12 @@ var streamMutations = []mutation{
 	{"bytes after the end", opening, "	case n > left:\n", "	case n > left+1<<40:\n"},
 	{"early end not reported", opening, "func (o *Opener) Finish() error {\n	if o.err == nil && o.index < o.end {\n", "func (o *Opener) Finish() error {\n	if o.err == nil && o.index < 0 {\n"},
 	{"bytes after the end, reader", reading, "p.index == p.stop && p.mustEnd", "p.index == p.stop && p.mustEnd && p.index < 0"},
+	{"plaintext of a refused batch kept", opening, "			clear(out[len(dst):])\n", ""},
+	{"errors of the opener not sticky", opening, "	o.err = err\n	o.wipe()\n", "	o.wipe()\n"},
+	{"data key overwritten too early", streamFile, "	if *dek == (kms.Key32{}) {\n", "	if len(dek) == 0 {\n"},
+	{"sealing past the declared length", streamSeal, "	case n > s.Left():\n", "	case n > s.Left()+1<<40:\n"},
+	{"short plaintext sealed as complete", engine, "		e.err = fmt.Errorf(\"%w: %d bytes missing\", ErrLength, e.left)\n", "		e.err = io.EOF\n"},
+	{"long plaintext cut", engine, "		return fmt.Errorf(\"%w: source runs on\", ErrLength)\n", "		return io.EOF\n"},
+	{"early end of the store's bytes passed on", reading, "	if err == io.EOF || err == io.ErrUnexpectedEOF {\n", "	if err == io.ErrNoProgress {\n"},
 	{"bytes of an empty object", reading, "if d.last && d.empty {", "if d.last && d.empty && d.err != nil {"},
 }
