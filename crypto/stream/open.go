@@ -51,9 +51,9 @@ func checkSegment(suite Suite, dek *kms.Key32, seg size.Segment) error {
 	return nil
 }
 
-// Left returns the stored bytes of the segment that remain to be opened.
+// Left returns the stored bytes of the segment that remain to be opened, 0 after an error.
 func (o *Opener) Left() int64 {
-	if o.index >= o.end {
+	if o.err != nil || o.index >= o.end {
 		return 0
 	}
 	return size.Segment{Plain: o.seg.Plain, First: o.index, Count: o.end - o.index}.Stored()
