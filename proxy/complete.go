@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -8,8 +9,10 @@ import (
 
 	"s3veil/crypto/manifest"
 	"s3veil/crypto/size"
+	"s3veil/crypto/stream"
 	"s3veil/proxy/etag"
 	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3op"
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/upstream"
 )
@@ -198,9 +201,13 @@ func (c *completion) complete() (*upstream.Response, s3xml.Result, error) {
 // attempt has succeeded and its answer was lost.
 func (c *completion) repeated() (*slowAnswer, error) {
 	o, resp, err := c.stat()
+	if err != nil && s3err.From(err).Status >= 500 {
+		return nil, err // NoSuchUpload would make the client give up an upload that may have succeeded
+	}
 	if err != nil {
 		return nil, s3err.NoSuchUpload.With(err)
 	}
+	defer o.forget()
 	if o.attrs == nil || o.attrs.ObjectID != c.u.attrs.ObjectID || o.manifest == nil || !c.lists(o.table) {
 		return nil, s3err.NoSuchUpload.With(errors.New("the object in place is another one"))
 	}
@@ -228,7 +235,8 @@ func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slow
 		return nil, err
 	}
 	defer head.Body.Close()
-	o := &object{key: c.x.req.Key}
+	o := &object{key: c.x.req.Key, etag: head.Get("etag")}
+	defer o.forget()
 	if head.Status == 200 {
 		o.stored = head.ContentLength
 		if o.entry, err = classify(head.Header); err == nil && o.entry != "" {
@@ -269,12 +277,40 @@ func (c *completion) secureFirstName(o *object) error {
 	if err != nil || c.x.holdsTable(b, key, raw, c.m, c.u.attrs, o.head.Binding) {
 		return err
 	}
+	rival, err := manifest.Open(raw, &c.u.attrs.DEK, c.u.attrs.ObjectID, o.head.Binding, b.location(key))
+	if err == nil && rival.Table.Stored() == o.stored {
+		if won, err := c.proves(o, rival.Table); err != nil || !won {
+			return cmp.Or(err, error(s3err.NoSuchUpload.With(errors.New("another part list of the same length has won"))))
+		}
+	}
 	sealed, err := manifest.Seal(c.m, &c.u.attrs.DEK, c.u.attrs.ObjectID, o.head.Binding, b.location(key))
 	if err != nil {
 		return err
 	}
 	_, err = c.x.writeReserved(b, first, sealed, manifest.EncodeHint(b.bound, key), false)
 	return err
+}
+
+// proves reports whether the object in place is this list's and not that of a rival of the same length: the last package of
+// the first part in which they differ opens under one of them only. ETags would tell only where they are known to be MD5.
+func (c *completion) proves(o *object, rival *size.Table) (bool, error) {
+	for i := range c.m.Table.Len() {
+		p := c.m.Table.Part(i)
+		if p.Size == 0 || (i < rival.Len() && rival.Part(i) == p) {
+			continue
+		}
+		last := c.m.Table.Start(i) + p.Size - 1
+		o.table = c.m.Table
+		body, err := c.x.readSource(&copySource{b: c.x.bucket, name: s3op.CopySource{Key: c.x.req.Key}, o: o}, last, last)
+		switch {
+		case errors.Is(err, stream.ErrStream):
+			return false, nil
+		case err != nil:
+			return false, err
+		}
+		return true, body.Close()
+	}
+	return true, nil // they differ in empty parts, which read the same
 }
 
 // stat opens the object in place.

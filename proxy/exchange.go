@@ -265,9 +265,9 @@ func (x *exchange) finish() { x.end(x.ctx.Response.StatusCode()) }
 
 // end is finish for exchanges whose engine context may serve another request by now.
 func (x *exchange) end(status int) {
-	x.s.active.Add(-1)
 	x.note.status = status
 	x.record()
+	x.s.active.Add(-1)
 }
 
 // errShortBody is what a client that died in mid-body leaves behind.

@@ -98,9 +98,18 @@ func (x *exchange) saveManifest(b *bucket, key string, m *manifest.Manifest, a *
 		return err
 	}
 	hint := manifest.EncodeHint(b.bound, key)
-	first := manifest.Name(a.ObjectID)
-	if b.store.exclusive.Load() == exclusiveIgnored {
-		_, err := x.writeReserved(b, manifest.SecondName(a.ObjectID, manifest.TableDigest(m.Table)), raw, hint, false)
+	first, second := manifest.Name(a.ObjectID), manifest.SecondName(a.ObjectID, manifest.TableDigest(m.Table))
+	known := b.store.exclusive.Load()
+	learned := known == exclusiveUnknown
+	if learned {
+		if known, err = x.learnExclusive(b, second, raw, hint); err != nil {
+			return err
+		}
+	}
+	if known == exclusiveIgnored {
+		if !learned {
+			_, err = x.writeReserved(b, second, raw, hint, false)
+		}
 		return err
 	}
 	taken, err := x.writeReserved(b, first, raw, hint, true)
@@ -108,9 +117,11 @@ func (x *exchange) saveManifest(b *bucket, key string, m *manifest.Manifest, a *
 		return err
 	}
 	if !taken {
-		return x.learnExclusive(b, first, raw, hint)
+		if learned {
+			_ = x.deleteReserved(b, second) // a copy of the first name, which nothing needs
+		}
+		return nil
 	}
-	b.store.exclusive.Store(exclusiveHonoured)
 	old, err := x.readReserved(b, first)
 	if err != nil {
 		return err
@@ -118,7 +129,7 @@ func (x *exchange) saveManifest(b *bucket, key string, m *manifest.Manifest, a *
 	if x.holdsTable(b, key, old, m, a, binding) {
 		return nil
 	}
-	_, err = x.writeReserved(b, manifest.SecondName(a.ObjectID, manifest.TableDigest(m.Table)), raw, hint, false)
+	_, err = x.writeReserved(b, second, raw, hint, false)
 	return err
 }
 
@@ -138,22 +149,22 @@ const (
 	exclusiveIgnored
 )
 
-// learnExclusive finds out, once per store and process, whether the condition was honoured: the same bytes are written a
-// second time under it, which does no harm where it is ignored.
-func (x *exchange) learnExclusive(b *bucket, name string, raw []byte, hint string) error {
-	if b.store.exclusive.Load() != exclusiveUnknown {
-		return nil
+// learnExclusive finds out, once per store and process, whether the condition is honoured, by writing twice to a name that
+// can hold nothing else: under the first name the condition, ignored, would replace the manifest of another Complete. The
+// manifest stands under name when it returns.
+func (x *exchange) learnExclusive(b *bucket, name string, raw []byte, hint string) (int32, error) {
+	for range 2 {
+		taken, err := x.writeReserved(b, name, raw, hint, true)
+		if err != nil {
+			return exclusiveUnknown, err
+		}
+		if taken {
+			b.store.exclusive.Store(exclusiveHonoured)
+			return exclusiveHonoured, nil
+		}
 	}
-	taken, err := x.writeReserved(b, name, raw, hint, true)
-	if err != nil {
-		return err
-	}
-	if taken {
-		b.store.exclusive.Store(exclusiveHonoured)
-	} else {
-		b.store.exclusive.Store(exclusiveIgnored)
-	}
-	return nil
+	b.store.exclusive.Store(exclusiveIgnored)
+	return exclusiveIgnored, nil
 }
 
 // readReserved reads a small object under the reserved prefix, nil when there is none.

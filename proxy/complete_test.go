@@ -1,0 +1,146 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"s3veil/proxy/proxytest"
+)
+
+// upload starts an upload of data/key and sends its parts; it returns the id and the parts' ETags.
+func (f *fixture) upload(parts ...[]byte) (id string, etags []string) {
+	f.t.Helper()
+	_, doc := f.must("POST", "/data/key?uploads=", nil)
+	m := regexp.MustCompile(`<UploadId>([^<]+)</UploadId>`).FindSubmatch(doc)
+	if m == nil {
+		f.t.Fatalf("no upload id in %s", doc)
+	}
+	for i, p := range parts {
+		resp, _ := f.must("PUT", fmt.Sprintf("/data/key?partNumber=%d&uploadId=%s", i+1, url.QueryEscape(string(m[1]))), p)
+		etags = append(etags, resp.Header.Get("ETag"))
+	}
+	return string(m[1]), etags
+}
+
+// complete completes the upload with the numbered parts.
+func (f *fixture) complete(id string, etags []string, numbers ...int) (*http.Response, []byte) {
+	f.t.Helper()
+	var b strings.Builder
+	b.WriteString("<CompleteMultipartUpload>")
+	for _, n := range numbers {
+		fmt.Fprintf(&b, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", n, strings.Trim(etags[n-1], `"`))
+	}
+	b.WriteString("</CompleteMultipartUpload>")
+	return f.do("POST", "/data/key?uploadId="+url.QueryEscape(id), []byte(b.String()))
+}
+
+// reads asks for the object anew, whatever is cached.
+func (f *fixture) reads(want ...[]byte) {
+	f.t.Helper()
+	f.s.caches.manifests.Purge()
+	resp, got := f.do("GET", "/data/key", nil)
+	if resp.StatusCode != 200 || !bytes.Equal(got, bytes.Join(want, nil)) {
+		f.t.Errorf("the object reads %d, %d bytes: %.200s", resp.StatusCode, len(got), got)
+	}
+}
+
+var (
+	bigPart   = bytes.Repeat([]byte("a"), 5<<20)
+	partTwo   = bytes.Repeat([]byte("b"), 70000)
+	partThree = bytes.Repeat([]byte("c"), 70000)
+)
+
+// A Complete that loses to another list of the same length must not replace the winner's manifest, not even where the store
+// answers 200 to the loser (FORMAT.md 9.3 step 5).
+func TestLoserOfTheSameLengthLeavesTheWinnersManifest(t *testing.T) {
+	f := newFixture(t, nil)
+	id, etags := f.upload(bigPart, partTwo, partThree)
+	var once atomic.Bool
+	f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op != "CompleteMultipartUpload" || once.Swap(true) {
+			return nil
+		}
+		if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 200 {
+			t.Errorf("winner: %d %s", resp.StatusCode, doc)
+		}
+		o, _ := f.store.Get("data", "key")
+		return &proxytest.Answer{Status: 200, Header: http.Header{}, Cut: -1,
+			Body: []byte("<CompleteMultipartUploadResult><ETag>" + o.ETag + "</ETag></CompleteMultipartUploadResult>")}
+	}})
+	resp, doc := f.complete(id, etags, 1, 3)
+	if resp.StatusCode != 404 || !bytes.Contains(doc, []byte("NoSuchUpload")) {
+		t.Errorf("loser: %d %s", resp.StatusCode, doc)
+	}
+	f.reads(bigPart, partTwo)
+}
+
+// The winner puts its own manifest under the first name when a rival of the same length has been there before.
+func TestWinnerOfTheSameLengthTakesTheFirstName(t *testing.T) {
+	f := newFixture(t, nil)
+	id, etags := f.upload(bigPart, partTwo, partThree)
+	remove := f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op == "CompleteMultipartUpload" {
+			return proxytest.Fail(400, "InvalidRequest")
+		}
+		return nil
+	}})
+	f.complete(id, etags, 1, 3) // leaves its manifest behind
+	remove()
+	if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, doc)
+	}
+	f.reads(bigPart, partTwo)
+}
+
+// Where the store ignores If-None-Match, a late Complete must not replace the manifest of the one that has won, neither in
+// the first Complete of a process (FORMAT.md 9.3 step 3).
+func TestLateCompleteReplacesNoManifestWhereConditionsAreIgnored(t *testing.T) {
+	f := newFixture(t, nil)
+	id, etags := f.upload(bigPart, partTwo)
+	var once atomic.Bool
+	f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if !strings.HasPrefix(c.Key, ".s3veil/m/") || c.Method != "PUT" {
+			return nil
+		}
+		c.Header.Del("If-None-Match")
+		if once.Swap(true) {
+			return nil
+		}
+		if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 200 {
+			t.Errorf("winner: %d %s", resp.StatusCode, doc)
+		}
+		return nil
+	}})
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 404 {
+		t.Errorf("late: %d %s", resp.StatusCode, doc)
+	}
+	f.reads(bigPart, partTwo)
+}
+
+// A repeated Complete whose object cannot be looked at is to be tried again, not given up.
+func TestRepeatedCompleteIsNotGivenUpWhileTheStoreIsAway(t *testing.T) {
+	f := newFixture(t, nil)
+	id, etags := f.upload(partTwo)
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, doc)
+	}
+	remove := f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op == "HeadObject" {
+			return proxytest.Fail(503, "ServiceUnavailable")
+		}
+		return nil
+	}})
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 503 {
+		t.Errorf("%d %s", resp.StatusCode, doc)
+	}
+	remove()
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 200 {
+		t.Errorf("%d %s", resp.StatusCode, doc)
+	}
+}
