@@ -13,6 +13,10 @@ func (x *exchange) getObjectAttributes() error {
 	if err := x.discardBody(); err != nil {
 		return err
 	}
+	wanted, err := x.wantedAttributes()
+	if err != nil {
+		return err
+	}
 	r, err := x.newRead()
 	if err != nil {
 		return err
@@ -23,17 +27,13 @@ func (x *exchange) getObjectAttributes() error {
 	}
 	defer resp.Body.Close()
 	if resp.Status != 200 {
-		return x.answerRefusal(resp)
+		return x.whichMissing(&x.bucket, x.answerRefusal(resp))
 	}
 	o, err := x.openObject(&x.bucket, x.req.Key, resp)
 	if err != nil {
 		return err
 	}
 	defer o.forget()
-	wanted, err := x.wantedAttributes()
-	if err != nil {
-		return err
-	}
 	if done, err := x.decide(r, o); done || err != nil {
 		return err
 	}

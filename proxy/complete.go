@@ -31,6 +31,7 @@ type completion struct {
 	parts  []s3xml.UploadedPart  // the store's, in the client's order
 	m      *manifest.Manifest
 	extra  []upstream.Field // conditions and other headers for the store
+	said   promise
 }
 
 // completeMultipartUpload writes the manifest, completes at the store, and makes sure that the object that became visible
@@ -49,6 +50,9 @@ func (x *exchange) completeMultipartUpload() error {
 		return err
 	}
 	c := &completion{x: x, u: u, client: list, extra: x.sideHeaders()}
+	if c.said, err = x.promiseOf(len(list)); err != nil {
+		return err
+	}
 	return x.slow(func() (*slowAnswer, error) {
 		defer u.attrs.DEK.Zero()
 		return c.run()
@@ -71,7 +75,7 @@ func (c *completion) run() (*slowAnswer, error) {
 	}
 	resp, result, err := c.complete()
 	if err != nil {
-		if isGone(err) {
+		if isGone(err) && !(c.x.head.has("if-match") && s3err.From(err).Code == s3err.NoSuchKey.Code) {
 			return c.repeated()
 		}
 		return nil, err
@@ -164,10 +168,8 @@ func (c *completion) buildManifest() error {
 	if err != nil {
 		return err
 	}
-	if v := c.x.head.get("x-amz-mp-object-size"); v != "" {
-		if n, err := strconv.ParseInt(v, 10, 64); err != nil || n != table.Plain() {
-			return s3err.Request("The provided 'x-amz-mp-object-size' header does not match what was computed.")
-		}
+	if n := c.said.size; n >= 0 && n != table.Plain() {
+		return s3err.Request(fmt.Sprintf("The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", n, table.Plain()))
 	}
 	c.m = &manifest.Manifest{Table: table, Provisional: c.x.bucket.rule.RecordNonce}
 	return c.checkSums()

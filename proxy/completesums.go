@@ -3,8 +3,10 @@ package proxy
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"s3veil/crypto/envelope"
@@ -17,23 +19,71 @@ import (
 	"s3veil/sigv4/checksum"
 )
 
+// promise is what the head of a Complete says about the object.
+type promise struct {
+	size      int64              // plaintext bytes, -1 for nothing
+	algorithm checksum.Algorithm // of value
+	value     []byte
+	composite bool   // value came with the number of parts
+	kind      string // x-amz-checksum-type, empty for none
+}
+
+// promiseOf reads the headers of a Complete of so many parts.
+func (x *exchange) promiseOf(parts int) (promise, error) {
+	p := promise{size: -1, kind: strings.ToUpper(x.head.get("x-amz-checksum-type"))}
+	if p.kind != "" && p.kind != "FULL_OBJECT" && p.kind != "COMPOSITE" {
+		return p, errSumHeader("x-amz-checksum-type")
+	}
+	if v := x.head.get("x-amz-mp-object-size"); v != "" {
+		var err error
+		p.size, err = strconv.ParseInt(v, 10, 64)
+		switch {
+		case err != nil:
+			return p, s3err.Request(fmt.Sprintf("Value for x-amz-mp-object-size header is invalid: '%s'", v))
+		case p.size < 0:
+			return p, s3err.Request(fmt.Sprintf("Value for x-amz-mp-object-size header is less than zero: '%s'", v))
+		}
+	}
+	return p, x.promiseSum(&p, parts)
+}
+
+// promiseSum reads the x-amz-checksum-* header of a Complete; "-N" marks a composite value.
+func (x *exchange) promiseSum(p *promise, parts int) error {
+	headers := x.checksumHeaders()
+	if len(headers) > 1 {
+		return s3err.Request("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+	}
+	for _, f := range headers {
+		a, ok := checksum.FromHeader(f.Name)
+		if !ok {
+			return s3err.Request("The algorithm type you specified in x-amz-checksum- header is invalid.")
+		}
+		text, suffix, dashed := strings.Cut(f.Value, "-")
+		if dashed && suffix != strconv.Itoa(parts) {
+			return errSumHeader(f.Name)
+		}
+		value, err := a.Decode(text)
+		if err != nil {
+			return errSumHeader(f.Name).With(err)
+		}
+		p.algorithm, p.value, p.composite = a, value, dashed
+	}
+	return nil
+}
+
+func errSumHeader(name string) s3err.Error {
+	return s3err.Request("Value for " + name + " header is invalid.")
+}
+
 // checkSums checks the object's checksum against the part checksums in the client's list and keeps both in the manifest.
 // The parts' own values were verified when they were uploaded and returned to the client; without state they cannot be
 // compared with those in the list.
 func (c *completion) checkSums() error {
-	alg, values, err := partSums(c.client)
-	if err != nil {
-		return err
-	}
 	declared, full := c.u.declared()
-	if alg != checksum.None && declared != checksum.None && alg != declared {
-		return s3err.Request(fmt.Sprintf("The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", declared))
+	if _, kind := declaredNames(c.u.attrs.Declared); kind != "" && c.said.kind != "" && kind != c.said.kind {
+		return s3err.Request(fmt.Sprintf("The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", kind))
 	}
-	if alg == checksum.None && declared != checksum.None && !full {
-		return s3err.Request(fmt.Sprintf("The upload was created using a %s checksum. The complete request must include the checksum for each part. It was missing for part %d in the request.",
-			strings.ToLower(declared.String()), c.client[0].Number))
-	}
-	promisedAlg, promised, composite, err := c.x.promisedObjectSum(len(c.client))
+	alg, values, err := partSums(c.client, declared, full)
 	if err != nil {
 		return err
 	}
@@ -42,12 +92,15 @@ func (c *completion) checkSums() error {
 		// later reader believe it.
 		return nil
 	}
+	if declared == checksum.None && c.said.algorithm == alg && !c.said.composite && alg.IsCRC() {
+		full = true // what the client computed itself
+	}
 	value, isComposite, err := c.objectSum(alg, values, full)
 	if err != nil || value == nil {
 		return err
 	}
-	if promisedAlg == alg && composite == isComposite && !bytes.Equal(promised, value) {
-		return s3err.BadDigest.With(fmt.Errorf("%s of the object differs from the one promised", alg))
+	if c.said.algorithm == alg && (declared != checksum.None || c.said.composite == isComposite) && !bytes.Equal(c.said.value, value) {
+		return s3err.BadDigest.Say(fmt.Sprintf("The %s you specified did not match the calculated checksum.", alg))
 	}
 	c.m.Checksum, c.m.Composite = &envelope.Checksum{Algorithm: byte(alg), Value: value}, isComposite
 	for _, v := range values {
@@ -56,28 +109,54 @@ func (c *completion) checkSums() error {
 	return nil
 }
 
-// partSums collects the checksums in the client's list: all parts or none, one algorithm.
-func partSums(list []s3xml.CompletedPart) (checksum.Algorithm, [][]byte, error) {
-	alg := checksum.None
+// partSums collects the checksums in the client's list: all parts or none, one algorithm, and that is the declared one. A
+// composite checksum cannot do without them.
+func partSums(list []s3xml.CompletedPart, declared checksum.Algorithm, full bool) (checksum.Algorithm, [][]byte, error) {
+	alg := declared
 	var values [][]byte
-	for i, p := range list {
-		if len(p.Checksums) == 0 && alg == checksum.None {
+	for _, p := range list {
+		if len(p.Checksums) == 0 {
+			if declared != checksum.None && !full {
+				return 0, nil, s3err.Request(fmt.Sprintf("The upload was created using a %s checksum. The complete request must include the checksum for each part. It was missing for part %d in the request.",
+					strings.ToLower(declared.String()), p.Number))
+			}
 			continue
 		}
-		if len(p.Checksums) != 1 || (i > 0 && alg == checksum.None) {
-			return 0, nil, s3err.InvalidPart.With(fmt.Errorf("part %d: checksums are not of one kind", p.Number))
-		}
-		a, ok := checksum.Parse(strings.TrimPrefix(p.Checksums[0].Name, "Checksum"))
-		if !ok || (alg != checksum.None && a != alg) {
-			return 0, nil, s3err.InvalidPart.With(fmt.Errorf("part %d: checksums are not of one kind", p.Number))
-		}
-		v, err := a.Decode(p.Checksums[0].Value)
+		a, v, err := partSum(p)
 		if err != nil {
-			return 0, nil, s3err.InvalidPart.With(fmt.Errorf("part %d: %w", p.Number, err))
+			return 0, nil, err
 		}
-		alg, values = a, append(values, v)
+		if alg == checksum.None {
+			alg = a
+		}
+		if a != alg {
+			return 0, nil, s3err.BadDigest.Say(fmt.Sprintf("The %s you specified for part %d did not match what we received.", strings.ToLower(a.String()), p.Number))
+		}
+		values = append(values, v)
+	}
+	switch {
+	case len(values) == 0:
+		return checksum.None, nil, nil
+	case len(values) < len(list):
+		return 0, nil, s3err.InvalidPart.With(errors.New("some parts have a checksum, others have none"))
 	}
 	return alg, values, nil
+}
+
+// partSum is the one checksum of a listed part.
+func partSum(p s3xml.CompletedPart) (checksum.Algorithm, []byte, error) {
+	said := p.Checksums[0].Value
+	if len(p.Checksums) > 1 {
+		said = ""
+		for _, c := range p.Checksums {
+			said += strings.TrimPrefix(c.Name, "Checksum") + ":" + c.Value + ";"
+		}
+	} else if a, ok := checksum.Parse(strings.TrimPrefix(p.Checksums[0].Name, "Checksum")); ok {
+		if v, err := a.Decode(said); err == nil {
+			return a, v, nil
+		}
+	}
+	return 0, nil, s3err.Argument("Invalid Base64 or multiple checksums present in request", "Checksum", said)
 }
 
 // objectSum computes the object's checksum from its parts': combined for a full-object CRC, composite otherwise.
@@ -91,28 +170,6 @@ func (c *completion) objectSum(alg checksum.Algorithm, values [][]byte, full boo
 	}
 	value, err = alg.CombineCRC(values, sizes)
 	return value, false, err
-}
-
-// promisedObjectSum reads the x-amz-checksum-* header of a Complete; "-N" marks a composite value.
-func (x *exchange) promisedObjectSum(parts int) (alg checksum.Algorithm, value []byte, composite bool, err error) {
-	for _, f := range x.head.fields {
-		a, ok := checksum.FromHeader(f.Name)
-		if !ok {
-			continue
-		}
-		if alg != checksum.None {
-			return 0, nil, false, s3err.Request("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
-		}
-		text, suffix, dashed := strings.Cut(f.Value, "-")
-		if dashed && suffix != fmt.Sprint(parts) {
-			return 0, nil, false, s3err.Request(fmt.Sprintf("Value for %s header is invalid.", f.Name))
-		}
-		if value, err = a.Decode(text); err != nil {
-			return 0, nil, false, s3err.Request(fmt.Sprintf("Value for %s header is invalid.", f.Name)).With(err)
-		}
-		alg, composite = a, dashed
-	}
-	return alg, value, composite, nil
 }
 
 // checksumElement is the kept checksum of an object as XML element and type; nil where none is kept.

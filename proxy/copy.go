@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"s3veil/crypto/envelope"
@@ -12,6 +11,7 @@ import (
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/upstream"
+	"s3veil/sigv4/checksum"
 )
 
 // maxCopy is the largest source of one CopyObject, in plaintext bytes (S3 API, CopyObject).
@@ -22,7 +22,8 @@ type copySource struct {
 	b       bucket
 	name    s3op.CopySource
 	o       *object
-	version string // of the source, for the answer
+	version string             // of the source, for the answer
+	sum     *envelope.Checksum // computed for this copy, nil otherwise
 }
 
 // openSource authorises and opens the source under the copy conditions of the request.
@@ -46,7 +47,7 @@ func (x *exchange) openSource() (*copySource, error) {
 	case 304:
 		return nil, s3err.PreconditionFailed
 	default:
-		return nil, sourceError(x.storeError(resp), name.VersionID)
+		return nil, x.whichMissing(&s.b, sourceError(x.storeError(resp), name.VersionID))
 	}
 	s.version = resp.Get("x-amz-version-id")
 	s.o, err = x.openObject(&s.b, name.Key, resp)
@@ -101,6 +102,10 @@ func (x *exchange) copyObject() error {
 	if err := x.discardBody(); err != nil {
 		return err
 	}
+	sum, err := x.checkCopyHeaders()
+	if err != nil {
+		return err
+	}
 	src, err := x.openSource()
 	if err != nil {
 		return err
@@ -119,11 +124,30 @@ func (x *exchange) copyObject() error {
 	extra := x.copyHeaders(reseal)
 	return x.slow(func() (*slowAnswer, error) {
 		defer src.o.forget()
+		if err := x.addSum(src, sum); err != nil {
+			return nil, err
+		}
 		if reseal {
 			return x.resealCopy(src, fields, extra)
 		}
 		return x.streamCopy(src, fields, extra)
 	})
+}
+
+// checkCopyHeaders refuses what S3 refuses before it looks at the source, and returns the checksum that is asked for.
+func (x *exchange) checkCopyHeaders() (checksum.Algorithm, error) {
+	switch d := x.head.get("x-amz-tagging-directive"); d {
+	case "", "COPY", "REPLACE":
+	default:
+		return 0, s3err.Argument("Unknown tagging directive.", "x-amz-tagging-directive", d)
+	}
+	if x.head.get("x-amz-metadata-directive") != "REPLACE" { // not taken over, but measured
+		own := x.forwarded(func(name string) bool { return strings.HasPrefix(name, metaPrefix) })
+		if err := fitsMetadata(own, 0); err != nil {
+			return 0, err
+		}
+	}
+	return x.wantedSum()
 }
 
 // copyHeaders are the further headers of the target. The tagging directive means something to a server-side copy only.
@@ -167,7 +191,7 @@ func (x *exchange) changesNothing(src *copySource) bool {
 	if x.head.get("x-amz-metadata-directive") == "REPLACE" {
 		return false
 	}
-	return !x.head.has("x-amz-storage-class") && !x.head.has("x-amz-website-redirect-location") &&
+	return !x.head.has("x-amz-storage-class") && !x.head.has("x-amz-checksum-algorithm") && !x.head.has("x-amz-website-redirect-location") &&
 		!x.head.has("x-amz-server-side-encryption") && !src.o.plaintext()
 }
 
@@ -276,6 +300,7 @@ func (x *exchange) streamCopy(src *copySource, fields, extra []upstream.Field) (
 	defer body.Close()
 	a := x.newAttributes()
 	defer a.DEK.Zero()
+	a.Checksum = src.sum
 	if src.o.attrs != nil {
 		a.ContentMD5 = src.o.attrs.ContentMD5
 		a.Checksum = wholeSum(src.o)
@@ -377,79 +402,3 @@ func (b *relayBody) Verify() error {
 	}
 	return b.err
 }
-
-// uploadPartCopy seals a range of another object as a part.
-func (x *exchange) uploadPartCopy() error {
-	if err := x.checkWriteHeaders(); err != nil {
-		return err
-	}
-	if err := x.discardBody(); err != nil {
-		return err
-	}
-	n, err := x.partNumber()
-	if err != nil {
-		return err
-	}
-	u, err := x.openUpload()
-	if err != nil {
-		return err
-	}
-	src, err := x.openSource()
-	if err != nil {
-		return err
-	}
-	from, to, err := x.copyRange(src.o.content)
-	if err != nil {
-		return err
-	}
-	return x.slow(func() (*slowAnswer, error) {
-		defer u.attrs.DEK.Zero()
-		defer src.o.forget()
-		return x.copyPart(u, n, src, from, to)
-	})
-}
-
-func (x *exchange) copyPart(u *upload, n int, src *copySource, from, to int64) (*slowAnswer, error) {
-	release, err := x.pair(&src.b)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	body, err := x.readSource(src, from, to)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	resp, err := x.sendPart(u, n, body, "UploadPart")
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	result := s3xml.Copied{ETag: etag.ToClient(resp.Get("etag")), LastModified: x.timestamp()}
-	return &slowAnswer{doc: func(started bool) []byte { return s3xml.AppendCopyPartResult(nil, result, started) }, head: func() {
-		x.respond(200, nil)
-		if src.version != "" {
-			x.set("x-amz-copy-source-version-id", src.version)
-		}
-		x.setSSE(&x.bucket, u.attrs)
-	}}, nil
-}
-
-// copyRange reads x-amz-copy-source-range: "bytes=first-last" inside the source, nothing else.
-func (x *exchange) copyRange(n int64) (from, to int64, err error) {
-	v := x.head.get("x-amz-copy-source-range")
-	if v == "" {
-		return 0, n - 1, nil
-	}
-	r := parseRange(v)
-	if !r.set || r.from < 0 || r.to < 0 {
-		return 0, 0, s3err.Argument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy", "x-amz-copy-source-range", v)
-	}
-	if r.to >= n {
-		return 0, 0, s3err.Argument(fmt.Sprintf("Range specified is not valid for source object of size: %d", n), "x-amz-copy-source-range", v)
-	}
-	return r.from, r.to, nil
-}
-
-// timestamp is the present in the form of S3's XML.
-func (x *exchange) timestamp() string { return x.s.now().UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -95,7 +95,7 @@ func (x *exchange) stat(r *read) (*object, error) {
 	}
 	defer resp.Body.Close()
 	if resp.Status != 200 {
-		return nil, x.answerRefusal(resp)
+		return nil, x.whichMissing(&x.bucket, x.answerRefusal(resp))
 	}
 	return x.openObject(&x.bucket, x.req.Key, resp)
 }

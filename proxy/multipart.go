@@ -195,11 +195,12 @@ func (x *exchange) uploadPart() error {
 		return err
 	}
 	defer u.attrs.DEK.Zero()
-	payload, err := x.openPayload()
+	want, err := x.matchesDeclared(u)
 	if err != nil {
 		return err
 	}
-	if err := x.matchesDeclared(u); err != nil {
+	payload, err := x.openPayloadWanting(want)
+	if err != nil {
 		return err
 	}
 	resp, err := x.sendPart(u, n, payload, "UploadPart")
@@ -214,24 +215,33 @@ func (x *exchange) uploadPart() error {
 	return nil
 }
 
-// matchesDeclared holds the part's checksum algorithm against the one declared at Create.
-func (x *exchange) matchesDeclared(u *upload) error {
-	want, _ := u.declared()
-	if want == checksum.None {
-		return nil
+// matchesDeclared holds the part's checksum algorithm against the one declared at Create. Parts of a composite checksum must
+// bring their own; for a full-object checksum the part's is computed here, want names it.
+func (x *exchange) matchesDeclared(u *upload) (want checksum.Algorithm, err error) {
+	declared, full := u.declared()
+	if declared == checksum.None {
+		return checksum.None, nil
 	}
-	for i := range x.head.fields {
-		a, ok := checksum.FromHeader(x.head.fields[i].Name)
-		if ok && a != want {
-			return checksumMismatch(want, a.String())
+	got := checksum.None
+	for _, f := range x.checksumHeaders() {
+		if a, ok := checksum.FromHeader(f.Name); ok {
+			got = a
 		}
 	}
 	for item := range strings.SplitSeq(x.head.joined("x-amz-trailer"), ",") {
-		if a, ok := checksum.FromHeader(strings.ToLower(strings.TrimSpace(item))); ok && a != want {
-			return checksumMismatch(want, a.String())
+		if a, ok := checksum.FromHeader(strings.TrimSpace(item)); ok {
+			got = a
 		}
 	}
-	return nil
+	switch {
+	case got == checksum.None && full:
+		return declared, nil
+	case got == checksum.None:
+		return checksum.None, checksumMismatch(declared, "null")
+	case got != declared:
+		return checksum.None, checksumMismatch(declared, got.String())
+	}
+	return checksum.None, nil
 }
 
 func checksumMismatch(want checksum.Algorithm, got string) error {

@@ -21,18 +21,21 @@ type source interface {
 }
 
 // openPayload returns the decoded and verified body of an object write.
-func (x *exchange) openPayload() (*sigv4.Payload, error) {
+func (x *exchange) openPayload() (*sigv4.Payload, error) { return x.openPayloadWanting(checksum.None) }
+
+// openPayloadWanting is openPayload with a checksum to be computed in any case.
+func (x *exchange) openPayloadWanting(want checksum.Algorithm) (*sigv4.Payload, error) {
 	body, err := x.openBody()
 	if err != nil {
 		return nil, err
 	}
-	return x.newPayload(body, body.length)
+	return x.newPayload(body, body.length, want)
 }
 
 // newPayload decodes and verifies body, of length bytes, as the headers say.
-func (x *exchange) newPayload(body io.Reader, length int64) (*sigv4.Payload, error) {
+func (x *exchange) newPayload(body io.Reader, length int64, want checksum.Algorithm) (*sigv4.Payload, error) {
 	var err error
-	o := sigv4.PayloadOptions{Verified: x.auth, ContentLength: length, DecodedLength: -1}
+	o := sigv4.PayloadOptions{Verified: x.auth, ContentLength: length, DecodedLength: -1, Want: want}
 	if v := x.head.get("x-amz-decoded-content-length"); v != "" {
 		if o.DecodedLength, err = strconv.ParseInt(v, 10, 64); err != nil || o.DecodedLength < 0 {
 			return nil, s3err.MissingContentLength.With(fmt.Errorf("x-amz-decoded-content-length %q", v))

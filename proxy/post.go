@@ -14,6 +14,7 @@ import (
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4"
+	"s3veil/sigv4/checksum"
 )
 
 // maxForms bounds how many forms are read at a time whose sender is not known yet: 16 MiB in all.
@@ -200,7 +201,7 @@ func (x *exchange) openFile(body *requestBody, reader *formReader) (src source, 
 	if rest > x.s.limits.HeldBody {
 		n := rest - int64(len(closing(reader.delim)))
 		file := &formFile{src: body, ahead: reader.ahead(), delim: reader.delim, left: n}
-		payload, err = x.newPayload(file, n)
+		payload, err = x.newPayload(file, n, checksum.None)
 		return payload, payload, func() {}, err
 	}
 	content, release, err := x.holdFile(reader, body)
@@ -208,7 +209,7 @@ func (x *exchange) openFile(body *requestBody, reader *formReader) (src source, 
 		return nil, nil, nil, err
 	}
 	held := &heldFile{plain: content}
-	if held.Payload, err = x.newPayload(bytes.NewReader(content), int64(len(content))); err != nil {
+	if held.Payload, err = x.newPayload(bytes.NewReader(content), int64(len(content)), checksum.None); err != nil {
 		release()
 		return nil, nil, nil, err
 	}

@@ -33,7 +33,7 @@ func (x *exchange) openUpload() (*upload, error) {
 	text, _ := x.req.Get("uploadId")
 	parsed, err := envelope.ParseUploadID(text)
 	if err != nil {
-		return nil, err
+		return nil, x.whichMissing(&x.bucket, err)
 	}
 	u := &upload{clientID: text}
 	token := parsed.Token
@@ -70,7 +70,7 @@ func (x *exchange) upstreamUpload() (id, state string, err error) {
 	text, _ := x.req.Get("uploadId")
 	parsed, err := envelope.ParseUploadID(text)
 	if err != nil {
-		return "", "", err
+		return "", "", x.whichMissing(&x.bucket, err)
 	}
 	switch parsed.Form {
 	case envelope.FormListed:

@@ -1,0 +1,91 @@
+package proxy
+
+import (
+	"fmt"
+
+	"s3veil/proxy/etag"
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3op"
+	"s3veil/proxy/s3xml"
+)
+
+// uploadPartCopy seals a range of another object as a part.
+func (x *exchange) uploadPartCopy() error {
+	if err := x.checkWriteHeaders(); err != nil {
+		return err
+	}
+	if err := x.discardBody(); err != nil {
+		return err
+	}
+	n, err := x.partNumber()
+	if err != nil {
+		return err
+	}
+	if _, err := s3op.ParseCopySource(x.head.get("x-amz-copy-source")); err != nil {
+		return err
+	}
+	u, err := x.openUpload()
+	if err != nil {
+		return err
+	}
+	src, err := x.openSource()
+	if err != nil {
+		return err
+	}
+	from, to, err := x.copyRange(src.o.content)
+	if err != nil {
+		return err
+	}
+	return x.slow(func() (*slowAnswer, error) {
+		defer u.attrs.DEK.Zero()
+		defer src.o.forget()
+		return x.copyPart(u, n, src, from, to)
+	})
+}
+
+func (x *exchange) copyPart(u *upload, n int, src *copySource, from, to int64) (*slowAnswer, error) {
+	release, err := x.pair(&src.b)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	body, err := x.readSource(src, from, to)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	declared, _ := u.declared()
+	summed := newSummedSource(body, declared)
+	resp, err := x.sendPart(u, n, summed, "UploadPart")
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	result := s3xml.Copied{ETag: etag.ToClient(resp.Get("etag")), LastModified: x.timestamp(), Checksums: summed.element()}
+	return &slowAnswer{doc: func(started bool) []byte { return s3xml.AppendCopyPartResult(nil, result, started) }, head: func() {
+		x.respond(200, nil)
+		if src.version != "" {
+			x.set("x-amz-copy-source-version-id", src.version)
+		}
+		x.setSSE(&x.bucket, u.attrs)
+	}}, nil
+}
+
+// copyRange reads x-amz-copy-source-range: "bytes=first-last" inside the source, nothing else.
+func (x *exchange) copyRange(n int64) (from, to int64, err error) {
+	v := x.head.get("x-amz-copy-source-range")
+	if v == "" {
+		return 0, n - 1, nil
+	}
+	r := parseRange(v)
+	if !r.set || r.from < 0 || r.to < 0 {
+		return 0, 0, s3err.Argument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy", "x-amz-copy-source-range", v)
+	}
+	if r.to >= n {
+		return 0, 0, s3err.Argument(fmt.Sprintf("Range specified is not valid for source object of size: %d", n), "x-amz-copy-source-range", v)
+	}
+	return r.from, r.to, nil
+}
+
+// timestamp is the present in the form of S3's XML.
+func (x *exchange) timestamp() string { return x.s.now().UTC().Format("2006-01-02T15:04:05.000Z") }

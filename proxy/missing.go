@@ -1,0 +1,25 @@
+package proxy
+
+import (
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/upstream"
+)
+
+// whichMissing names what is missing when that is known to be the key or the upload only because nobody has said otherwise:
+// a HEAD has no document, and an upload id that does not open has not been to the store. S3 answers NoSuchBucket first.
+func (x *exchange) whichMissing(b *bucket, err error) error {
+	e := s3err.From(err)
+	if e.Status != 404 || e.Code == s3err.NoSuchBucket.Code || x.head.method == "HEAD" {
+		return err
+	}
+	resp, failed := x.callOn(b.store.data, &upstream.Request{Op: "HeadBucket", Method: "HEAD", Bucket: b.name, Idempotent: true})
+	if failed != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.Status == 404 {
+		x.refusal = nil
+		return s3err.NoSuchBucket.With(err)
+	}
+	return err
+}
