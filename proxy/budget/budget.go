@@ -1,5 +1,5 @@
-// Package budget is the byte budget of body buffers (docs/CONFIGURATION.md, docs/DATAPATH.md 2.8, 2.9): admission, size classes, and
-// bounded free lists of their buffers.
+// Package budget is the byte budget of body buffers (docs/CONFIGURATION.md, docs/DATAPATH.md 2.8, 2.9): admission, size
+// classes, and bounded free lists of their buffers.
 //
 // Every buffer is charged before it is taken and until it is given back. When the budget is used up, callers wait in the
 // order in which they came, and give up with ErrSlowDown after a while. Buffers come back with their plaintext overwritten,

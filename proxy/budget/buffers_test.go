@@ -91,7 +91,7 @@ func TestPlainAndCipherDoNotOverlap(t *testing.T) {
 	}
 }
 
-// docs/PERFORMANCE.md: 2 MiB per stream up to 16 streams, 1 MiB up to 63, 0.5 MiB above, and the headers of the packages.
+// 2 MiB per stream up to 16 streams, 1 MiB up to 63, 0.5 MiB above, and the headers of the packages.
 func TestMemoryPerStreamKeepsItsTarget(t *testing.T) {
 	for n, target := range map[int64]int64{16: 2 * mib, 8: mib, 4: mib / 2} {
 		if slab(n) > target+n*size.Overhead {
