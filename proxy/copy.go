@@ -87,10 +87,7 @@ func (x *exchange) sourceConditions() []upstream.Field {
 			out = append(out, upstream.Field{Name: name, Value: v})
 		}
 	}
-	if owner := x.head.get("x-amz-source-expected-bucket-owner"); owner != "" {
-		out = append(out, upstream.Field{Name: "x-amz-expected-bucket-owner", Value: owner})
-	}
-	return out
+	return append(out, x.sourceOwner()...)
 }
 
 // copyObject answers CopyObject: by resealing the envelope where the DEK stays under the keys that protect it, else by
@@ -219,6 +216,10 @@ func (x *exchange) resealCopy(src *copySource, fields, extra []upstream.Field) (
 	if err != nil {
 		return nil, err
 	}
+	tags, err := x.carriedTags(src)
+	if err != nil {
+		return nil, err
+	}
 	if src.o.manifest != nil {
 		m := *src.o.manifest
 		m.Provisional = false
@@ -246,6 +247,9 @@ func (x *exchange) resealCopy(src *copySource, fields, extra []upstream.Field) (
 	}
 	result, err := s3xml.ParseResult(doc, "CopyObjectResult", x.req.Bucket)
 	if err != nil {
+		return nil, err
+	}
+	if err := x.ensureTags(tags, resp.Get("x-amz-version-id")); err != nil {
 		return nil, err
 	}
 	return x.copied(src, resp, a, s3xml.Copied{ETag: result.ETag, LastModified: result.LastModified}), nil

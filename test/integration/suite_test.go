@@ -35,6 +35,7 @@ var bare = map[string]map[string]string{
 		"Checksum_of_parts":                               "knows no checksums",
 		"Checksum_of_a_full_multipart_object":             "knows no checksums",
 		"DeleteObjects_quiet":                             "ignores Quiet",
+		"CopyObject_carries_tags":                         "ignores the tags of a copy",
 	},
 }
 
