@@ -56,7 +56,7 @@ func silent(c net.Conn) bool {
 // Write sends p as a whole. The stall limit counts from the last byte that moved, not from the start of the answer.
 func (c *countedConn) Write(p []byte) (written int, err error) {
 	for {
-		if now := time.Now(); now.Sub(c.armed) > time.Second {
+		if now := time.Now(); now.Sub(c.armed) >= renewEvery(c.s.limits.StallTimeout) {
 			c.armed = now
 			if err := c.Conn.SetWriteDeadline(now.Add(c.s.limits.StallTimeout)); err != nil {
 				return written, err

@@ -66,50 +66,44 @@ func TestUnexpectedSuccessOfTheStoreIsAnError(t *testing.T) {
 	}
 }
 
-// Nothing that a request leaves unread is taken for the next request (DATAPATH.md rule 2).
+// Nothing that a request leaves unread is taken for the next request (DATAPATH.md rule 2). The engine prefetches 8 KiB; what
+// is smuggled lies behind them.
 func TestUnreadBodyIsNotARequest(t *testing.T) {
 	smuggled := "GET /data/smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+	body := strings.Repeat("x", 8252-len(smuggled)) + smuggled
+	requests := [][]string{
+		{"PUT", "/data/key"}, {"PUT", "/none/key"}, {"PUT", "/data/.s3veil/m/x"}, {"PUT", "/data/key?unknown"}, {"PUT", "/data/key?partNumber=1&uploadId=x"},
+		{"PUT", "/data/copy", "x-amz-copy-source", "/data/key"}, {"PUT", "/data/key?tagging"}, {"PUT", "/data/key", "x-amz-meta-s3veil", "x"},
+		{"GET", "/data/key"}, {"GET", "/data/none"}, {"GET", "/data?location"}, {"GET", "/"}, {"GET", "/data?list-type=2"}, {"GET", "/data?uploads"},
+		{"HEAD", "/data/key"}, {"HEAD", "/data"}, {"DELETE", "/data/key"}, {"DELETE", "/data/key?tagging"}, {"OPTIONS", "/data/key"},
+		{"POST", "/data?delete"}, {"POST", "/data/key?uploads"}, {"POST", "/data/key?uploadId=x"}, {"POST", "/data"}, {"PATCH", "/data/key"},
+	}
+	f := newFixture(t, func(set *Settings, _ *Options) { set.Buckets[0].Name = "data" })
 	for _, framing := range []string{"length", "chunked"} {
-		for name, method := range map[string]string{"PUT /data/key": "", "GET /data/key": "", "HEAD /data/key": "", "DELETE /data/key": "",
-			"OPTIONS /data/key": "", "GET /data?location": "", "POST /data?delete": "", "DELETE /data/key?tagging": "",
-			"GET /": "", "PUT /forbidden/key": "", "PUT /data/.s3veil/m/x": "", "POST /data/key?uploads": "", "GET /data?list-type=2": "",
-			"HEAD /data": "", "GET /data?uploads": "", "PUT /data/copy": "x-amz-copy-source"} {
-			t.Run(framing+" "+name, func(t *testing.T) {
-				f := newFixture(t, nil)
-				f.must("PUT", "/data/key", []byte("plain"))
-				f.store.Forget()
-				verb, target, _ := strings.Cut(name, " ")
-				var header []string
-				if method != "" {
-					header = append(header, method, "/data/key")
-				}
-				body := strings.Repeat("x", 8252-len(smuggled)) + smuggled
-				if framing == "chunked" {
-					header = append(header, "transfer-encoding", "chunked", "x-amz-decoded-content-length", "1")
-					body = "1\r\nx\r\n0\r\n\r\n" + smuggled
-					if verb != "PUT" || method != "" {
-						body = fmt.Sprintf("%x\r\n%s\r\n", len(smuggled), smuggled) // no end
-					}
-				} else {
-					header = append(header, "content-length", fmt.Sprint(len(body)+100000))
-				}
-				c := f.dial()
-				io.WriteString(c, f.head(verb, target, unsigned, header...)+body)
-				c.(*net.TCPConn).CloseWrite()
-				got, _ := io.ReadAll(c)
-				if n := strings.Count(string(got), "HTTP/1.1 "); framing == "length" && n > 1 {
-					t.Errorf("%d answers:\n%s", n, got)
-				}
-				for _, call := range f.store.Calls() {
-					if strings.Contains(call.Target, "smuggled") {
-						t.Errorf("the store saw %s %s", call.Method, call.Target)
-					}
-				}
-				if lines := fmt.Sprint(f.audit.all()); framing == "length" && strings.Contains(lines, "smuggled") {
-					t.Errorf("handled: %s", lines)
-				}
-				f.idle()
-			})
+		for _, r := range requests {
+			f.must("PUT", "/data/key", []byte("plain"))
+			header, sent := append([]string{"content-length", fmt.Sprint(len(body))}, r[2:]...), body
+			if framing == "chunked" {
+				header = append([]string{"transfer-encoding", "chunked"}, r[2:]...)
+				sent = fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body)
+			}
+			c := f.dial()
+			io.WriteString(c, f.head(r[0], r[1], unsigned, header...)+sent)
+			c.(*net.TCPConn).CloseWrite()
+			if got, _ := io.ReadAll(c); strings.Count(string(got), "HTTP/1.1 ") > 1 {
+				t.Errorf("%s %q:\n%s", framing, r, got)
+			}
+		}
+	}
+	f.idle()
+	for _, call := range f.store.Calls() {
+		if strings.Contains(call.Target, "smuggled") {
+			t.Errorf("the store saw %s %s", call.Method, call.Target)
+		}
+	}
+	for _, line := range f.audit.all() {
+		if strings.Contains(line.Key, "smuggled") || line.Code == "InvalidRequest" && line.Key == "" {
+			t.Errorf("handled: %+v", line)
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"time"
 
@@ -75,6 +77,8 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		b.failed = errShortBody
 	case err == io.EOF:
 		b.eof = true
+	case errors.Is(err, os.ErrDeadlineExceeded): // RequestTimeout, which clients try again
+		b.failed = fmt.Errorf("%w: %w", errShortBody, err)
 	case err != nil:
 		b.failed = fmt.Errorf("%w: %v", errShortBody, err)
 	}
@@ -91,13 +95,16 @@ func (b *requestBody) Read(p []byte) (int, error) {
 
 // renew moves the read deadline, at most once a second: a runtime timer costs more than the read of a small chunk.
 func (b *requestBody) renew() {
-	now := time.Now()
-	if now.Sub(b.renewed) < time.Second {
+	now, stall := time.Now(), b.x.s.limits.StallTimeout
+	if now.Sub(b.renewed) < renewEvery(stall) {
 		return
 	}
 	b.renewed = now
-	_ = b.x.ctx.Conn().SetReadDeadline(now.Add(b.x.s.limits.StallTimeout))
+	_ = b.x.ctx.Conn().SetReadDeadline(now.Add(stall))
 }
+
+// renewEvery is how often a rolling deadline moves: often enough that a short limit does not cut what is not stalled.
+func renewEvery(stall time.Duration) time.Duration { return min(time.Second, stall/4) }
 
 // bodyDone reports whether nothing of the request's body is left on the connection, so that it can carry another request.
 func (x *exchange) bodyDone() bool {
