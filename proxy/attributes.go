@@ -34,6 +34,9 @@ func (x *exchange) getObjectAttributes() error {
 		return err
 	}
 	defer o.forget()
+	if len(wanted) == 0 {
+		return s3err.Request("The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
+	}
 	if done, err := x.decide(r, o); done || err != nil {
 		return err
 	}
@@ -70,9 +73,6 @@ func (x *exchange) wantedAttributes() (map[string]bool, error) {
 		default:
 			return nil, s3err.Argument("Invalid attribute name specified.", "x-amz-object-attributes", item)
 		}
-	}
-	if len(wanted) == 0 {
-		return nil, s3err.Request("The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
 	}
 	return wanted, nil
 }

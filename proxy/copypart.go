@@ -22,7 +22,7 @@ func (x *exchange) uploadPartCopy() error {
 		return err
 	}
 	if _, err := s3op.ParseCopySource(x.head.get("x-amz-copy-source")); err != nil {
-		return err
+		return x.bucketFirst(&x.bucket, err)
 	}
 	u, err := x.openUpload()
 	if err != nil {

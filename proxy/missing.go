@@ -12,6 +12,11 @@ func (x *exchange) whichMissing(b *bucket, err error) error {
 	if e.Status != 404 || e.Code == s3err.NoSuchBucket.Code || x.head.method == "HEAD" {
 		return err
 	}
+	return x.bucketFirst(b, err)
+}
+
+// bucketFirst is NoSuchBucket where the bucket does not exist, err otherwise.
+func (x *exchange) bucketFirst(b *bucket, err error) error {
 	resp, failed := x.callOn(b.store.data, &upstream.Request{Op: "HeadBucket", Method: "HEAD", Bucket: b.name, Idempotent: true})
 	if failed != nil {
 		return err

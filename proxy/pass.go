@@ -60,7 +60,7 @@ func (x *exchange) promisesDocument() bool {
 	if x.head.method != "PUT" && x.head.method != "POST" {
 		return false
 	}
-	return x.head.has("content-md5") || (x.auth != nil && x.auth.Payload == sigv4.PayloadHash && x.auth.Hash != sha256.Sum256(nil))
+	return x.head.has("content-md5") || len(x.checksumHeaders()) > 0 || (x.auth != nil && x.auth.Payload == sigv4.PayloadHash && x.auth.Hash != sha256.Sum256(nil))
 }
 
 // passQuery keeps the sub-resource and the parameters that the operation table lets through.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Error is a verification failure with the S3 error code that answers it.
@@ -76,6 +77,13 @@ func (e *Error) field(name, value string) *Error {
 // argument adds the elements by which S3 names a faulty header, parameter or field.
 func (e *Error) argument(name, value string) *Error {
 	return e.field("ArgumentName", name).field("ArgumentValue", value)
+}
+
+// signed adds what the signature was computed over, by which a client finds its mistake. All of it came from the client;
+// the signature that was expected is not among it. S3's CanonicalRequest is left out: it repeats headers that hold keys.
+func (e *Error) signed(accessKey, stringToSign, signature string) *Error {
+	return e.field("AWSAccessKeyId", accessKey).field("StringToSign", stringToSign).
+		field("SignatureProvided", strings.Clone(signature)).field("StringToSignBytes", fmt.Sprintf("% x", stringToSign))
 }
 
 // errOnlyV4 refuses signature version 2.

@@ -27,6 +27,7 @@ func TestErrorsSpeakTheWordsOfS3(t *testing.T) {
 		"date's form":  {auth("/20130524/", "/2013-05-24/"), malformed + `incorrect date format "2013-05-24". This date in the credential must be in the format "yyyyMMdd".`, Field{}},
 		"other date":   {auth("/20130524/", "/20130523/"), malformed + `Invalid credential date "20130523". This date is not the same as X-Amz-Date: "20130524".`, Field{}},
 		"no such key":  {auth("Credential=AKIA", "Credential=BKIA"), "", Field{"AWSAccessKeyId", "BKIAIOSFODNN7EXAMPLE"}},
+		"signature":    {auth("Signature=", "Signature=0"), "", Field{"AWSAccessKeyId", "AKIAIOSFODNN7EXAMPLE"}},
 		"no date":      {func(r *Request) { r.drop("x-amz-date") }, "AWS authentication requires a valid Date or x-amz-date header.", Field{}},
 		"unsigned":     {func(r *Request) { r.Header = append(r.Header, Field{"x-amz-acl", "private"}) }, "There were headers present in the request which were not signed", Field{"HeadersNotSigned", "x-amz-acl"}},
 	} {

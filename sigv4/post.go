@@ -82,14 +82,16 @@ func (v *Verifier) verifyFormSignature(values map[string]string) (*Verified, *Er
 	case algorithmECDSA:
 		return nil, fail(codeNotImplemented, reasonAsymmetric)
 	default:
-		return nil, fail(codeInvalidArgument, "x-amz-algorithm only supports AWS4-HMAC-SHA256")
+		return nil, fail(codeInvalidArgument, "x-amz-algorithm only supports AWS4-HMAC-SHA256").
+			say("Only AWS4-HMAC-SHA256 is supported").argument("X-Amz-Algorithm", values[fieldAlgorithm])
 	}
 	c := &claim{kind: Post, token: values[hdrAmzToken], signature: values[fieldSignature]}
 	if err := c.setCredential(values[fieldCredential]); err != nil {
 		return nil, err
 	}
 	if !c.setStamp(values[fieldDate]) {
-		return nil, fail(codeInvalidArgument, "x-amz-date must be in the form YYYYMMDDTHHMMSSZ")
+		return nil, fail(codeInvalidArgument, "x-amz-date must be in the form YYYYMMDDTHHMMSSZ").
+			say("X-Amz-Date must be formated via ISO8601 Long format").argument("X-Amz-Date", values[fieldDate])
 	}
 	if err := c.checkScope(); err != nil {
 		return nil, err
@@ -107,7 +109,8 @@ func (v *Verifier) verifyFormSignature(values map[string]string) (*Verified, *Er
 	s.buf = append(s.buf[:0], values[fieldPolicy]...)
 	key.sign(&s.sig, s.buf)
 	if subtle.ConstantTimeCompare(s.sig[:], []byte(c.signature)) != 1 {
-		return nil, fail(codeSignatureMismatch, "%s; of the policy", reasonSignatureDiffers)
+		return nil, fail(codeSignatureMismatch, "%s; of the policy", reasonSignatureDiffers).
+			signed(cred.AccessKey, values[fieldPolicy], c.signature)
 	}
 	if !cached {
 		v.keys.put(id, key)

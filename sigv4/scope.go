@@ -38,7 +38,7 @@ func (c *claim) lead() string {
 	case Presigned:
 		return "Error parsing the X-Amz-Credential parameter; "
 	case Post:
-		return "Error parsing the x-amz-credential field; "
+		return ""
 	}
 	return "The authorization header is malformed; "
 }

@@ -82,7 +82,7 @@ func (s *sums) verify() *Error {
 	}
 	if s.md5 != nil && !bytes.Equal(s.md5.Sum(nil), s.wantMD5) {
 		return fail(codeBadDigest, "the Content-MD5 did not match what was received").
-			field("ExpectedDigest", checksum.Encode(s.wantMD5)).field("CalculatedDigest", checksum.Encode(s.md5.Sum(nil)))
+			field("ExpectedDigest", hex.EncodeToString(s.wantMD5)).field("CalculatedDigest", checksum.Encode(s.md5.Sum(nil)))
 	}
 	for _, list := range [][]Sum{s.promised, s.trailers} {
 		for _, sum := range list {

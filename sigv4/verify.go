@@ -127,7 +127,8 @@ func (v *Verifier) finish(s *scratch, r *Request, c *claim, out *Verified, check
 	id, key, cached := v.keys.get(cred, c.date, c.region, c.service)
 	key.sign(&s.sig, s.stringToSign(c.stamp, key.scope))
 	if subtle.ConstantTimeCompare(s.sig[:], []byte(c.signature)) != 1 {
-		return nil, fail(codeSignatureMismatch, "%s; signed headers: %s", reasonSignatureDiffers, c.names)
+		return nil, fail(codeSignatureMismatch, "%s; signed headers: %s", reasonSignatureDiffers, c.names).
+			signed(cred.AccessKey, string(s.buf), c.signature)
 	}
 	if !cached {
 		v.keys.put(id, key)

@@ -2,6 +2,7 @@ package s3op
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 
 	"s3veil/proxy/s3err"
@@ -32,7 +33,11 @@ func ParseCopySource(value string) (CopySource, error) {
 		return c, s3err.UnimplementedHeader("x-amz-copy-source")
 	}
 	bucket, key, _ := strings.Cut(path, "/")
-	if err := checkBucket(bucket); err != nil {
+	err := checkBucket(bucket)
+	if _, no := netip.ParseAddr(bucket); err == nil && no == nil {
+		err = s3err.InvalidBucketName
+	}
+	if err != nil {
 		if errors.Is(err, s3err.NotImplemented) {
 			return c, err
 		}
