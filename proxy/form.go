@@ -13,13 +13,16 @@ import (
 	"s3veil/sigv4"
 )
 
-// maxFormHead bounds what stands before the content of a form's file, in bytes (DESIGN.md 6.3).
+// maxFormHead bounds what stands before the content of a form's file, in bytes.
 const maxFormHead = 64 << 10
 
 // maxBoundary is the longest boundary (RFC 2046 5.1.1).
 const maxBoundary = 70
 
-var errFormCut = errors.New("the form ends early")
+var (
+	errFormCut   = errors.New("the form ends early")
+	errDelimiter = errors.New("the content of a part begins with the delimiter")
+)
 
 // formReader reads a multipart/form-data body (RFC 7578) up to the content of its file. Only that much is ever kept.
 type formReader struct {
@@ -65,8 +68,10 @@ func (f *formReader) more() error {
 			return nil
 		case err == io.EOF:
 			return s3err.MalformedPOSTRequest.With(errFormCut)
-		case err != nil:
+		case errors.Is(err, errShortBody):
 			return s3err.IncompleteBody.With(err)
+		case err != nil:
+			return err
 		}
 	}
 	return s3err.IncompleteBody.With(io.ErrNoProgress)
@@ -152,13 +157,13 @@ func (f *formReader) next() (p formPart, ok bool, err error) {
 // header takes in one header line of a part. The content type of a part says nothing about the object, as on S3.
 func (p *formPart) header(line string) error {
 	name, value, ok := strings.Cut(line, ":")
-	if !ok {
+	if !ok || !isToken(name) || hasControl(line) {
 		return s3err.MalformedPOSTRequest.With(errors.New("malformed header of a part"))
 	}
-	switch strings.ToLower(strings.TrimSpace(name)) {
+	switch strings.ToLower(name) {
 	case "content-disposition":
 		kind, params, err := mime.ParseMediaType(value)
-		if err != nil || kind != "form-data" || p.name != "" {
+		if err != nil || kind != "form-data" || params["name"] == "" || p.name != "" {
 			return s3err.MalformedPOSTRequest.With(fmt.Errorf("content-disposition %q", value))
 		}
 		p.name = strings.ToLower(params["name"])
@@ -172,6 +177,21 @@ func (p *formPart) header(line string) error {
 		}
 	}
 	return nil
+}
+
+// content reads the content of a part and goes behind the delimiter. A delimiter in its first line is refused: readers
+// differ about it.
+func (f *formReader) content() ([]byte, error) {
+	text, err := f.until(f.delim)
+	if err == nil && bytes.HasPrefix(text, f.delim[len(crlf):]) {
+		err = s3err.MalformedPOSTRequest.With(errDelimiter)
+	}
+	return text, err
+}
+
+// hasControl reports whether text holds what no header may.
+func hasControl(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
 // postForm is a form as far as it stands before the content of its file.
@@ -200,7 +220,7 @@ func (f *formReader) readFields() (*postForm, error) {
 			form.expand()
 			return form, nil
 		}
-		value, err := f.until(f.delim)
+		value, err := f.content()
 		if err != nil {
 			return nil, err
 		}

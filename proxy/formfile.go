@@ -20,7 +20,7 @@ type formFile struct {
 	src    io.Reader
 	ahead  []byte // read with the fields
 	delim  []byte
-	window []byte // the end of what has been handed out, in case the delimiter began there
+	window []byte // the end of what has been handed out, in case the delimiter began there; at first the line break before
 	left   int64
 	err    error
 }
@@ -170,7 +170,7 @@ func readUpTo(body *requestBody, buf []byte, n int) (int, error) {
 // findEnd returns where the content of the file ends in the rest of a form, whose other parts it checks.
 func findEnd(rest, delim []byte) (int, error) {
 	f := &formReader{delim: delim, buf: rest}
-	content, err := f.until(delim)
+	content, err := f.content()
 	if err != nil {
 		return 0, err
 	}
@@ -185,7 +185,7 @@ func findEnd(rest, delim []byte) (int, error) {
 		if p.name == "file" {
 			return 0, s3err.IncorrectNumberOfFilesInPostRequest.With(errors.New("the form has a second file"))
 		}
-		if _, err := f.until(delim); err != nil {
+		if _, err := f.content(); err != nil {
 			return 0, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 	"time"
@@ -19,6 +20,9 @@ import (
 
 // maxForms bounds how many forms are read at a time whose sender is not known yet: 16 MiB in all.
 const maxForms = 256
+
+// drainTime is what reading the rest of a refused form may take.
+const drainTime = 2 * time.Second
 
 var (
 	errFormPayload = errors.New("a form cannot be the payload that x-amz-content-sha256 describes")
@@ -48,11 +52,10 @@ func (x *exchange) postObject() error {
 // drainForm reads what is left of a small form: a browser shows the error only if it could send everything.
 func (x *exchange) drainForm() {
 	b := x.body
-	for buf := make([]byte, 4096); b.length >= 0 && b.length-b.n <= drainLimit; {
-		if _, err := b.Read(buf); err != nil {
-			return
-		}
+	if b.length < 0 || b.length-b.n > drainLimit {
+		return
 	}
+	_, _ = io.Copy(io.Discard, &hurried{b, time.Now().Add(drainTime)})
 }
 
 // readForm reads the fields before the file. Nobody answers for them yet, so few forms are read at a time, and not for long.
@@ -74,6 +77,7 @@ func (x *exchange) readForm(body *requestBody) (*formReader, *postForm, error) {
 		return nil, nil, err
 	}
 	reader.src = body
+	body.renewed = time.Time{}
 	return reader, form, x.verifyForm(form)
 }
 
@@ -84,10 +88,13 @@ type hurried struct {
 }
 
 func (h *hurried) Read(b []byte) (int, error) {
-	if time.Now().After(h.until) {
-		return 0, s3err.RequestTimeout.With(errFormSlow)
+	h.renewed = time.Now() // its own deadline stands back
+	_ = h.x.ctx.Conn().SetReadDeadline(h.until)
+	n, err := h.requestBody.Read(b)
+	if n == 0 && err != nil && err != io.EOF && !time.Now().Before(h.until) {
+		err = s3err.RequestTimeout.With(errFormSlow)
 	}
-	return h.requestBody.Read(b)
+	return n, err
 }
 
 // verifyForm authenticates and authorises a form, and puts its fields in the place of the request's headers.
@@ -156,7 +163,7 @@ func (p *postForm) headers(request []sigv4.Field) ([]sigv4.Field, error) {
 		default:
 			continue
 		}
-		if !isToken(name) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		if !isToken(name) || hasControl(value) {
 			return nil, s3err.Argument("The value of a form field cannot stand in a header.", f.Name, f.Value)
 		}
 		out = append(out, sigv4.Field{Name: name, Value: value})
@@ -200,7 +207,10 @@ func (x *exchange) openFile(body *requestBody, reader *formReader) (src source, 
 	}
 	if rest > x.s.limits.HeldBody {
 		n := rest - int64(len(closing(reader.delim)))
-		file := &formFile{src: body, ahead: reader.ahead(), delim: reader.delim, left: n}
+		if n < 0 {
+			return nil, nil, nil, s3err.MalformedPOSTRequest.With(errFormCut)
+		}
+		file := &formFile{src: body, ahead: reader.ahead(), delim: reader.delim, window: bytes.Clone(crlf), left: n}
 		payload, err = x.newPayload(file, n, checksum.None)
 		return payload, payload, func() {}, err
 	}

@@ -56,6 +56,11 @@ func client(access string, actions []s3op.Class, prefixes ...string) proxy.Clien
 // start runs a proxy for one test.
 func start(t *testing.T, more ...proxy.Client) *env {
 	t.Helper()
+	return startWith(t, proxy.Limits{}, more...)
+}
+
+func startWith(t *testing.T, limits proxy.Limits, more ...proxy.Client) *env {
+	t.Helper()
 	st := servers.MustShared(t, servers.Versity)
 	all := []s3op.Class{s3op.Read, s3op.Write, s3op.Delete, s3op.Admin}
 	settings := proxy.Settings{
@@ -67,7 +72,7 @@ func start(t *testing.T, more ...proxy.Client) *env {
 		Families: map[string][]string{"main": {"main"}},
 		Write:    stream.AES256GCM, Read: []stream.Suite{stream.AES256GCM},
 	}
-	srv, err := proxy.New(proxy.Options{Log: slog.New(slog.NewTextHandler(testLog{t}, nil))}, settings)
+	srv, err := proxy.New(proxy.Options{Limits: limits, Log: slog.New(slog.NewTextHandler(testLog{t}, nil))}, settings)
 	if err != nil {
 		t.Fatal(err)
 	}

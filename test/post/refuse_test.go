@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"s3veil/proxy"
 	"s3veil/proxy/s3op"
 )
 
@@ -237,5 +238,24 @@ func (e *env) cut(t *testing.T, body []byte, at int, chunked bool) {
 	got, _ := io.ReadAll(c) // an error is an end too
 	if bytes.Contains(got, []byte("HTTP/1.1 20")) {
 		t.Errorf("cut at %d: %s", at, got)
+	}
+}
+
+// Whoever fills a form slowly has not shown who he is: the fields have to come within head_timeout.
+func TestSlowFormsAreCut(t *testing.T) {
+	e := startWith(t, proxy.Limits{HeadTimeout: 300 * time.Millisecond})
+	body := encode(form{key: "slow", file: data(2000)}.fields(e.bucket))
+	for _, at := range []int{0, 300} {
+		c, err := net.Dial("tcp", e.host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "POST /%s HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=%s\r\nContent-Length: %d\r\n\r\n%s",
+			e.bucket, e.host, boundary, len(body), body[:at])
+		if got, _ := io.ReadAll(c); !bytes.Contains(got, []byte("<Code>RequestTimeout</Code>")) {
+			t.Errorf("after %d bytes: %q", at, got)
+		}
+		e.absent(t, "slow", "slow")
 	}
 }
