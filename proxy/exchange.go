@@ -162,6 +162,9 @@ func (x *exchange) callOn(c *upstream.Client, r *upstream.Request) (*upstream.Re
 	if id := resp.Get("x-amz-request-id"); id != "" {
 		x.storeID = id
 	}
+	if r.Body != nil {
+		x.s.metrics.Bytes("upstream", "out", r.Body.Len())
+	}
 	return resp, nil
 }
 

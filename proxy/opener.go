@@ -28,12 +28,14 @@ type openedBody struct {
 	take     int64
 	left     int64 // plaintext bytes not yet released
 	length   int64
+	fetched  int64  // stored bytes read
 	plain    []byte // opened, not yet released
 	err      error
 	closed   bool
 	part     func(part int, r stream.R) error // sees R of each opened stream, may be nil
 
-	report func(err error) // told once how it ended, may be nil
+	count  func(stored int64) // told how much was read of the store
+	report func(err error)    // told once how it ended, may be nil
 }
 
 var errEarlyEnd = fmt.Errorf("%w: stored body ends early", stream.ErrStream)
@@ -41,7 +43,8 @@ var errEarlyEnd = fmt.Errorf("%w: stored body ends early", stream.ErrStream)
 // newOpenedBody takes buffers and opens the first package, so that a damaged object is an error answer and not a broken
 // connection. It owns src from the start.
 func (s *Server) newOpenedBody(src io.ReadCloser, suite stream.Suite, dek *kms.Key32, segments []size.Segment) (*openedBody, error) {
-	b := &openedBody{src: src, segments: segments, suite: suite, dek: *dek, memory: s.memory}
+	b := &openedBody{src: src, segments: segments, suite: suite, dek: *dek, memory: s.memory,
+		count: func(n int64) { s.metrics.Bytes("upstream", "in", n) }}
 	var need int64
 	for _, g := range segments {
 		b.left += g.Take
@@ -82,8 +85,9 @@ func (b *openedBody) fill() error {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return errEarlyEnd
 		}
-		return fmt.Errorf("%w: %w", errEarlyEnd, err)
+		return fmt.Errorf("stored body: %w", err) // a broken connection, not a shorter object: it can be tried again
 	}
+	b.fetched += stored
 	plain, err := b.opener.Open(b.buf.Plain[:0], sealed)
 	if err != nil {
 		return err
@@ -211,6 +215,9 @@ func (b *openedBody) Close() error {
 	}
 	b.closed = true
 	err := b.src.Close()
+	if b.count != nil {
+		b.count(b.fetched)
+	}
 	if b.opener != nil {
 		b.opener.Close()
 	}

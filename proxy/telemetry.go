@@ -70,7 +70,7 @@ func (x *exchange) record() {
 	m.Request(x.req.Op, x.code, elapsed.Seconds())
 	m.Bytes("client", "in", x.note.in)
 	m.Bytes("client", "out", x.note.out)
-	if x.note.class != "" {
+	if damage[x.note.class] {
 		m.Integrity(x.note.class)
 	}
 	if x.s.opts.Audit == nil || !x.audited() {
@@ -95,6 +95,14 @@ func (x *exchange) record() {
 		r.IKEK, r.SSE = hex.EncodeToString(x.note.print[:]), "AES256"
 	}
 	x.writeAudit(r)
+}
+
+// damage are the classes of crypto/FORMAT.md 12 that tell of an object and not of a key or a client. Metadata under the policy
+// warn are counted where they are found.
+var damage = map[string]bool{
+	s3err.ClassPlaintext: true, s3err.ClassAmbiguous: true, s3err.ClassMalformed: true, s3err.ClassUnsupported: true,
+	s3err.ClassCommitment: true, s3err.ClassEnvelope: true, s3err.ClassLength: true, s3err.ClassStream: true,
+	s3err.ClassManifestMissing: true, s3err.ClassManifest: true, s3err.ClassMetadata: true,
 }
 
 // audited reports whether a line is due: object accesses, and whatever was refused before it was known what it was about.
