@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"s3veil/proxy/proxytest"
 )
@@ -121,6 +122,66 @@ func TestLateCompleteReplacesNoManifestWhereConditionsAreIgnored(t *testing.T) {
 		t.Errorf("late: %d %s", resp.StatusCode, doc)
 	}
 	f.reads(bigPart, partTwo)
+}
+
+// slowly makes every answer slow and the store too.
+func slowly(t *testing.T, op string) *fixture {
+	old := keepaliveAfter
+	keepaliveAfter = 20 * time.Millisecond
+	t.Cleanup(func() { keepaliveAfter = old }) // runs after the fixture's own
+	f := newFixture(t, nil)
+	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Op == op {
+			a.Delay = 150 * time.Millisecond
+		}
+	}})
+	return f
+}
+
+// From a while on the answer begins before its end is known; white space, then the document without a declaration.
+func TestSlowCompleteBeginsItsAnswer(t *testing.T) {
+	f := slowly(t, "CompleteMultipartUpload")
+	id, etags := f.upload(bigPart, partTwo)
+	resp, doc := f.complete(id, etags, 1, 2)
+	if resp.StatusCode != 200 || doc[0] != ' ' || !bytes.HasPrefix(bytes.TrimLeft(doc, " "), []byte("<CompleteMultipartUploadResult")) {
+		t.Errorf("%d %q", resp.StatusCode, doc)
+	}
+	f.reads(bigPart, partTwo)
+	f.idle()
+}
+
+func TestSlowCompleteThatFailsEndsInAnError(t *testing.T) {
+	f := slowly(t, "CompleteMultipartUpload")
+	id, etags := f.upload(bigPart, partTwo)
+	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Op == "CompleteMultipartUpload" {
+			a.Status, a.Body = 403, []byte("<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
+		}
+	}})
+	resp, doc := f.complete(id, etags, 1, 2)
+	if resp.StatusCode != 200 || !bytes.HasPrefix(bytes.TrimLeft(doc, " "), []byte("<Error><Code>AccessDenied</Code>")) {
+		t.Errorf("%d %q", resp.StatusCode, doc)
+	}
+	f.idle()
+}
+
+// Operations whose client has gone are brought to their end, and their exchange to its own.
+func TestSlowOperationsGoOnWithoutTheirClient(t *testing.T) {
+	f := slowly(t, "CopyObject")
+	f.must("PUT", "/data/key", partTwo)
+	for i := range 8 {
+		c := f.dial()
+		c.Write([]byte(f.head("PUT", fmt.Sprintf("/data/copy%d", i), unsigned, "x-amz-copy-source", "/data/key")))
+		c.Read(make([]byte, 1)) // it has begun
+		c.Close()
+		f.must("GET", "/data/key", nil) // on the engine's next context
+	}
+	f.idle()
+	for i := range 8 {
+		if _, got := f.must("GET", fmt.Sprintf("/data/copy%d", i), nil); !bytes.Equal(got, partTwo) {
+			t.Errorf("copy %d: %d bytes", i, len(got))
+		}
+	}
 }
 
 // A repeated Complete whose object cannot be looked at is to be tried again, not given up.

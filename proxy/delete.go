@@ -35,11 +35,14 @@ func (x *exchange) deleteObjects() error {
 	result := s3xml.DeleteResult{}
 	var resp *upstream.Response
 	if len(allowed) > 0 {
-		if resp, result, err = x.forwardDelete(allowed, quiet); err != nil {
+		if resp, result, err = x.forwardDelete(allowed); err != nil {
 			return err
 		}
 	}
 	x.note.deleted(result, refused)
+	if quiet {
+		result.Deleted = nil
+	}
 	result.Errors = append(result.Errors, refused...)
 	x.respond(200, resp)
 	return x.xml(200, result.Append(nil))
@@ -58,8 +61,9 @@ func (x *exchange) mayDelete(e *s3xml.DeleteEntry) (s3err.Error, bool) {
 	return s3err.Error{}, true
 }
 
-func (x *exchange) forwardDelete(entries []s3xml.DeleteEntry, quiet bool) (*upstream.Response, s3xml.DeleteResult, error) {
-	body := s3xml.AppendDelete(nil, entries, quiet)
+// forwardDelete asks for every key's outcome, quiet or not: the audit log has a line for each.
+func (x *exchange) forwardDelete(entries []s3xml.DeleteEntry) (*upstream.Response, s3xml.DeleteResult, error) {
+	body := s3xml.AppendDelete(nil, entries, false)
 	sum := md5.Sum(body)
 	req := &upstream.Request{Op: "DeleteObjects", Method: "POST", Query: []upstream.Param{{Name: "delete", Bare: true}}, Body: upstream.Bytes(body), Idempotent: true,
 		Header: append(x.sideHeaders(), upstream.Field{Name: "content-md5", Value: base64.StdEncoding.EncodeToString(sum[:])},

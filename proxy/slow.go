@@ -9,8 +9,9 @@ import (
 	"s3veil/proxy/s3err"
 )
 
-// keepaliveAfter is when a slow Complete or Copy begins to answer, and how often it then sends white space.
-const keepaliveAfter = 10 * time.Second
+// keepaliveAfter is when a slow Complete or Copy begins to answer, and how often it then sends white space. Only tests
+// change it.
+var keepaliveAfter = 10 * time.Second
 
 // slowAnswer is the outcome of an operation that may take minutes.
 type slowAnswer struct {
