@@ -37,6 +37,7 @@ type env struct {
 	bucket string
 	veil   *s3.Client
 	store  *s3.Client
+	dir    string // what the store keeps
 }
 
 type static sigv4.Credential
@@ -90,7 +91,7 @@ func startWith(t *testing.T, limits proxy.Limits, more ...proxy.Client) *env {
 			t.Error(err)
 		}
 	})
-	e := &env{host: ln.Addr().String(), url: "http://" + ln.Addr().String(), store: st.Client()}
+	e := &env{host: ln.Addr().String(), url: "http://" + ln.Addr().String(), store: st.Client(), dir: st.Dir}
 	e.veil = servers.NewClient(e.url, "app", secretKey)
 	e.bucket = servers.NewBucket(t, e.veil)
 	return e

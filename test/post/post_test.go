@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"s3veil/test/canary"
 )
 
 func TestFormsOfEverySize(t *testing.T) {
@@ -213,4 +215,30 @@ func TestChunkedForms(t *testing.T) {
 	}
 	e.same(t, "k", data(300000))
 	e.refused(t, "large", chunked(form{key: "large", file: data(2 << 20)}), 411, "MissingContentLength", "large")
+}
+
+// Neither the file nor a digest of it reaches the store or a temporary file.
+func TestFilesOfFormsStayEncrypted(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	e := start(t)
+	var digests [][]byte
+	for _, n := range []int{5000, 2 << 20} {
+		content := canary.Stamp(data(n))
+		digests = append(digests, canary.Digests(content)...)
+		sum := md5.Sum(content)
+		crc := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(content)))
+		for key, extra := range map[string][]field{"plain": nil, "md5": {{name: "Content-MD5", value: base64.StdEncoding.EncodeToString(sum[:])}},
+			"crc": {{name: "x-amz-checksum-crc32", value: crc}}} {
+			if a := e.post(t, form{key: key, file: content, extra: extra}); a.status != 204 {
+				t.Fatalf("%s: %d %s", key, a.status, a.body)
+			}
+			e.same(t, key, content)
+		}
+		e.post(t, form{key: "refused", file: content, extra: []field{{name: "Content-MD5", value: "AAAAAAAAAAAAAAAAAAAAAA=="}}})
+	}
+	findings, searched, err := canary.Search([]string{e.dir, temporary}, digests)
+	if err != nil || len(findings) > 0 || searched == 0 {
+		t.Errorf("%d bytes searched: %v, %v", searched, findings, err)
+	}
 }
