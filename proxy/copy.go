@@ -58,6 +58,8 @@ func (x *exchange) openSource() (*copySource, error) {
 func sourceError(err error, version string) error {
 	e := s3err.From(err)
 	switch {
+	case e.Status == 400 && version != "":
+		return errVersion(version)
 	case e.Status == 404 && version != "":
 		return s3err.NoSuchVersion.With(err)
 	case e.Status == 404 && e.Code != s3err.NoSuchBucket.Code:

@@ -9,10 +9,18 @@ import (
 // a HEAD has no document, and an upload id that does not open has not been to the store. S3 answers NoSuchBucket first.
 func (x *exchange) whichMissing(b *bucket, err error) error {
 	e := s3err.From(err)
+	if version, ok := x.req.Get("versionId"); ok && e.Status == 400 && e.Code == s3err.BadRequest.Code {
+		return errVersion(version)
+	}
 	if e.Status != 404 || e.Code == s3err.NoSuchBucket.Code || x.head.method == "HEAD" {
 		return err
 	}
 	return x.bucketFirst(b, err)
+}
+
+// errVersion is a version id that the store refuses to a HEAD, which has no words for it.
+func errVersion(id string) error {
+	return s3err.Argument("Invalid version id specified", "versionId", id)
 }
 
 // bucketFirst is NoSuchBucket where the bucket does not exist, err otherwise.

@@ -49,20 +49,24 @@ func (c *claim) setCredential(credential string) *Error {
 	for _, field := range []*string{&c.end, &c.service, &c.region, &c.date} {
 		i := strings.LastIndexByte(rest, '/')
 		if i < 0 {
-			return c.errCredential()
+			return c.errCredential(credential)
 		}
 		rest, *field = rest[:i], rest[i+1:]
 	}
 	if rest == "" || c.region == "" {
-		return c.errCredential()
+		return c.errCredential(credential)
 	}
 	c.accessKey = rest
 	return nil
 }
 
-func (c *claim) errCredential() *Error {
-	return fail(c.malformed(), "the credential must have the form <access key>/YYYYMMDD/<region>/<service>/aws4_request").
+func (c *claim) errCredential(credential string) *Error {
+	err := fail(c.malformed(), "the credential must have the form <access key>/YYYYMMDD/<region>/<service>/aws4_request").
 		say("%sthe Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".", c.lead())
+	if c.kind == Post {
+		err = err.argument(fieldCredential, strings.Clone(credential))
+	}
+	return err
 }
 
 // setStamp parses the basic ISO 8601 form of x-amz-date.
