@@ -103,3 +103,21 @@ func TestDeleteObjectsDecidesAndAuditsEachKey(t *testing.T) {
 		}
 	}
 }
+
+// A customer's key is never silently ignored.
+func TestCustomerKeysAreNotIgnored(t *testing.T) {
+	f := newFixture(t, nil)
+	f.must("PUT", "/data/key", []byte("plain"))
+	id, etags := f.upload([]byte("plain"))
+	for _, r := range [][]string{{"GET", "/data/key"}, {"HEAD", "/data/key"}, {"GET", "/data/key?attributes", "x-amz-object-attributes", "ETag"},
+		{"PUT", "/data/key"}, {"POST", "/data/key?uploads"}, {"PUT", "/data/key?partNumber=1&uploadId=" + id}, {"POST", "/data/key?uploadId=" + id},
+		{"PUT", "/data/copy", "x-amz-copy-source", "/data/key"}} {
+		resp, _ := f.do(r[0], r[1], []byte("<x/>"), append(r[2:], "x-amz-server-side-encryption-customer-algorithm", "AES256")...)
+		if resp.StatusCode != 400 && resp.StatusCode != 501 {
+			t.Errorf("%q: %d", r, resp.StatusCode)
+		}
+	}
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 200 {
+		t.Errorf("%d %s", resp.StatusCode, doc)
+	}
+}

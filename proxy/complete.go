@@ -37,6 +37,9 @@ type completion struct {
 // completeMultipartUpload writes the manifest, completes at the store, and makes sure that the object that became visible
 // is the one the manifest describes.
 func (x *exchange) completeMultipartUpload() error {
+	if err := x.refuseCustomerKey(); err != nil {
+		return err
+	}
 	doc, err := x.readAll(maxCompleteXML, s3err.MalformedXML)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"s3veil/crypto/size"
 	"s3veil/proxy/s3err"
@@ -22,6 +23,9 @@ type read struct {
 }
 
 func (x *exchange) newRead() (*read, error) {
+	if err := x.refuseCustomerKey(); err != nil {
+		return nil, err
+	}
 	r := &read{header: x.head.get("range"), rng: parseRange(x.head.get("range")), cond: readConditions(&x.head)}
 	if v, ok := x.req.Get("versionId"); ok {
 		r.query = append(r.query, upstream.Param{Name: "versionId", Value: v})
@@ -37,6 +41,17 @@ func (x *exchange) newRead() (*read, error) {
 		r.part = n
 	}
 	return r, nil
+}
+
+// refuseCustomerKey refuses a customer's key for what is encrypted without one (FORMAT.md 4.5): whoever sends it believes that
+// it is needed.
+func (x *exchange) refuseCustomerKey() error {
+	for i := range x.head.fields {
+		if strings.HasPrefix(x.head.fields[i].Name, "x-amz-server-side-encryption-customer-") {
+			return s3err.Request("The encryption parameters are not applicable to this object.")
+		}
+	}
+	return nil
 }
 
 // getObject answers GetObject. The common cases cost one request to the store: its answer carries body and envelope.
