@@ -206,6 +206,9 @@ func (c *completion) complete() (*upstream.Response, s3xml.Result, error) {
 // attempt has succeeded and its answer was lost.
 func (c *completion) repeated() (*slowAnswer, error) {
 	o, resp, err := c.stat()
+	if errors.Is(err, s3err.ObjectManifestMissing) {
+		return c.resumed()
+	}
 	if err != nil && s3err.From(err).Status >= 500 {
 		return nil, err // NoSuchUpload would make the client give up an upload that may have succeeded
 	}
@@ -218,6 +221,40 @@ func (c *completion) repeated() (*slowAnswer, error) {
 	}
 	c.m = o.manifest
 	return c.answer(resp, resp.Get("etag")), nil
+}
+
+// resumed goes on at step 5 of FORMAT.md 9.3 where an earlier attempt ended before its provisional manifest had become final.
+func (c *completion) resumed() (*slowAnswer, error) {
+	head, err := c.x.call(&upstream.Request{Op: "HeadObject", Method: "HEAD", Key: c.x.req.Key, Idempotent: true})
+	if err != nil {
+		return nil, err
+	}
+	defer head.Body.Close()
+	b, id := &c.x.bucket, c.u.attrs.ObjectID
+	o := &object{key: c.x.req.Key}
+	defer o.forget()
+	if o.entry, err = classify(head.Header); err == nil && o.entry != "" {
+		err = c.x.openEnvelope(b, o)
+	}
+	if err != nil || o.attrs == nil || o.attrs.ObjectID != id {
+		return nil, s3err.NoSuchUpload.With(cmp.Or(err, errors.New("the object in place is another one")))
+	}
+	names, err := c.x.listReserved(b, manifest.SecondPrefix(id))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range append([]string{manifest.Name(id)}, names...) {
+		raw, err := c.x.readReserved(b, name)
+		if err != nil {
+			return nil, err
+		}
+		m, err := manifest.Open(raw, &c.u.attrs.DEK, id, c.u.head.Binding, b.location(c.x.req.Key))
+		if err == nil && m.Provisional && m.Table.Stored() == head.ContentLength && c.lists(m.Table) {
+			c.m = m
+			return c.settle(head, s3xml.Result{ETag: head.Get("etag")})
+		}
+	}
+	return nil, s3err.NoSuchUpload.With(errors.New("the object in place has no manifest of this list"))
 }
 
 // lists reports whether the client's list names exactly the parts of a table.

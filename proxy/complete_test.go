@@ -205,3 +205,30 @@ func TestRepeatedCompleteIsNotGivenUpWhileTheStoreIsAway(t *testing.T) {
 		t.Errorf("%d %s", resp.StatusCode, doc)
 	}
 }
+
+// With manifest.record_nonce a Complete that ends between the store's and its last step leaves a manifest that counts as
+// missing; repeated, it goes on where it ended.
+func TestRepeatedCompleteFinishesAProvisionalManifest(t *testing.T) {
+	f := newFixture(t, func(set *Settings, _ *Options) { set.Buckets[0].RecordNonce = true })
+	id, etags := f.upload(bigPart, partTwo)
+	remove := f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op == "HeadObject" {
+			return &proxytest.Answer{Drop: true}
+		}
+		return nil
+	}})
+	if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 503 {
+		t.Fatalf("%d %s", resp.StatusCode, doc)
+	}
+	remove()
+	if resp, _ := f.do("GET", "/data/key", nil); resp.StatusCode != 422 {
+		t.Errorf("a provisional manifest is served: %d", resp.StatusCode)
+	}
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 404 {
+		t.Errorf("another list: %d %s", resp.StatusCode, doc)
+	}
+	if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, doc)
+	}
+	f.reads(bigPart, partTwo)
+}
