@@ -1,6 +1,7 @@
 package proxytest
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -136,9 +137,8 @@ func (s *Store) getObject(c *Call, b *bucket) *Answer {
 	for name, value := range o.Header {
 		a.Header[name] = []string{value} // in lower case, as good stores do
 	}
-	if o.Header["content-type"] == "" {
-		a.Header.Set("Content-Type", "binary/octet-stream")
-	}
+	delete(a.Header, "content-type") // net/http adds one of its own where it finds none in canonical spelling
+	a.Header.Set("Content-Type", cmp.Or(o.Header["content-type"], "binary/octet-stream"))
 	a.describe(o)
 	a.Body = slices.Clone(o.Data)
 	if c.Header.Get("X-Amz-Checksum-Mode") == "" || c.Header.Get("Range") != "" {
