@@ -276,6 +276,11 @@ func TestClientsThatLeaveTakeTheirRequestsWithThem(t *testing.T) {
 		c.Close()
 	}
 	f.idle()
+	for _, line := range f.audit.all()[1:] {
+		if line.Code != "ClientGone" {
+			t.Errorf("recorded as %q", line.Code)
+		}
+	}
 	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) { a.Delay = 300 * time.Millisecond }})
 	for range 10 {
 		c := f.dial()

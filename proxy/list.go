@@ -102,7 +102,11 @@ func (x *exchange) measure(entries []s3xml.Entry) error {
 		x.s.heads <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-gate; <-x.s.heads }()
-			sealed, err := x.isSealed(e)
+			var sealed bool
+			err := x.guard(func() (err error) {
+				sealed, err = x.isSealed(e)
+				return err
+			})
 			if err != nil {
 				once.Do(func() { failed = err })
 				return

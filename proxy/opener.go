@@ -163,7 +163,7 @@ func (b *openedBody) WriteTo(w io.Writer) (written int64, err error) {
 		b.left -= int64(n)
 		b.plain = b.plain[n:]
 		if err != nil {
-			return written, err
+			return written, fmt.Errorf("%w: %w", errClientGone, err)
 		}
 	}
 	return written, nil
