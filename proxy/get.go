@@ -219,7 +219,7 @@ func (w *window) selectPart(n int, o *object) error {
 	w.partial = true
 	if o.manifest == nil {
 		if n != 1 {
-			return s3err.InvalidPartNumber
+			return s3err.PartNumber(n, 1)
 		}
 		return nil
 	}
@@ -231,7 +231,7 @@ func (w *window) selectPart(n int, o *object) error {
 			return nil
 		}
 	}
-	return s3err.InvalidPartNumber
+	return s3err.PartNumber(n, w.parts)
 }
 
 // covers reports whether an answer of the store holds exactly the stored bytes of the window.

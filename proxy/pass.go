@@ -86,6 +86,9 @@ func (x *exchange) relayAnswer(resp *upstream.Response) error {
 		return fmt.Errorf("%w: answer above %d bytes", upstream.ErrUnavailable, maxAnswer)
 	}
 	x.respond(resp.Status, resp)
+	if resp.Get("x-amz-bucket-arn") != "" {
+		x.set("x-amz-bucket-arn", "arn:aws:s3:::"+x.req.Bucket)
+	}
 	if ct := resp.Get("content-type"); ct != "" && len(doc) > 0 {
 		x.ctx.Response.Header.SetContentType(ct)
 	}

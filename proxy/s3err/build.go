@@ -67,6 +67,11 @@ func TooSmall(proposed, limit int64, part int, etag string) Error {
 		Field("PartNumber", strconv.Itoa(part)).Field("ETag", etag)
 }
 
+// PartNumber is InvalidPartNumber for a part that an object of actual parts does not have.
+func PartNumber(requested, actual int) Error {
+	return InvalidPartNumber.Field("ActualPartCount", strconv.Itoa(actual)).Field("PartNumberRequested", strconv.Itoa(requested))
+}
+
 // Metadata is MetadataTooLarge with the size of all user metadata, s3veil's envelope included, and the limit in bytes.
 func Metadata(size, limit int) Error {
 	return MetadataTooLarge.Field("Size", strconv.Itoa(size)).Field("MaxSizeAllowed", strconv.Itoa(limit))

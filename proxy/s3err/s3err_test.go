@@ -167,6 +167,7 @@ func TestBuildersNameTheirSubject(t *testing.T) {
 	}{
 		{Range("bytes=5-", 5), "<RangeRequested>bytes=5-</RangeRequested><ActualObjectSize>5</ActualObjectSize>"},
 		{Precondition("If-Match"), "<Condition>If-Match</Condition>"},
+		{PartNumber(3, 2), "<ActualPartCount>2</ActualPartCount><PartNumberRequested>3</PartNumberRequested>"},
 		{KeyTooLong(1025, 1024), "<Size>1025</Size><MaxSizeAllowed>1024</MaxSizeAllowed>"},
 		{TooLarge(9, 8), "<ProposedSize>9</ProposedSize><MaxSizeAllowed>8</MaxSizeAllowed>"},
 		{TooSmall(9, 10, 2, `"e-0"`), "<PartNumber>2</PartNumber><ETag>&#34;e-0&#34;</ETag>"},

@@ -40,7 +40,7 @@ var objectOps = map[Op]Info{
 	},
 	GetObjectAttributes: {
 		Class: Read, Treatment: Transform, Object: true,
-		Query: []string{"versionId"}, Own: join(attributesOwn, ssecHeaders), Answer: objectAnswer,
+		Query: []string{"versionId"}, Own: join(attributesOwn, ssecHeaders),
 	},
 	DeleteObject: {
 		Class: Delete, Treatment: Pass, Object: true,
