@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -163,6 +164,19 @@ func TestSlowCompleteThatFailsEndsInAnError(t *testing.T) {
 		t.Errorf("%d %q", resp.StatusCode, doc)
 	}
 	f.idle()
+}
+
+// HTTP/1.0 knows no chunks (RFC 9112 section 7.1).
+func TestSlowAnswerToHTTP10HasALength(t *testing.T) {
+	f := slowly(t, "CopyObject")
+	f.must("PUT", "/data/key", partTwo)
+	c := f.dial()
+	head := f.head("PUT", "/data/copy", unsigned, "x-amz-copy-source", "/data/key")
+	c.Write([]byte(strings.Replace(head, "HTTP/1.1", "HTTP/1.0", 1)))
+	got, _ := io.ReadAll(c)
+	if text := strings.ToLower(string(got)); !strings.Contains(text, "content-length: ") || strings.Contains(text, "chunked") || !strings.HasSuffix(text, "</copyobjectresult>") {
+		t.Errorf("%q", got)
+	}
 }
 
 // Operations whose client has gone are brought to their end, and their exchange to its own.

@@ -40,6 +40,10 @@ func (x *exchange) slow(work func() (*slowAnswer, error)) error {
 	}()
 	timer := time.NewTimer(keepaliveAfter)
 	defer timer.Stop()
+	begin := timer.C
+	if !x.ctx.Request.Header.IsHTTP11() {
+		begin = nil // HTTP/1.0 has no chunks, so nothing can be sent before the length is known
+	}
 	select {
 	case out := <-done:
 		if out.err != nil {
@@ -49,7 +53,7 @@ func (x *exchange) slow(work func() (*slowAnswer, error)) error {
 			out.answer.head()
 		}
 		return x.xml(200, out.answer.doc(false))
-	case <-timer.C:
+	case <-begin:
 	}
 	x.ctx.Response.SetStatusCode(200)
 	x.code = "200"
