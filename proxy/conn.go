@@ -3,6 +3,7 @@ package proxy
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -29,10 +30,11 @@ func (l *countedListener) Accept() (net.Conn, error) {
 // countedConn lies below TLS: a TLS write that has timed out cannot be resumed, a plain one can.
 type countedConn struct {
 	net.Conn
-	s     *Server
-	once  sync.Once
-	armed time.Time   // when the write deadline was last set
-	heard atomic.Bool // the client has sent something
+	s      *Server
+	once   sync.Once
+	armed  time.Time   // when the write deadline was last set
+	heard  atomic.Bool // the client has sent something
+	unread atomic.Bool // the client may still be sending a body that nobody wants
 }
 
 // Read notes that the client has sent something.
@@ -77,8 +79,42 @@ func (c *countedConn) SetWriteDeadline(time.Time) error { return nil }
 
 // Close closes the connection and stops counting it.
 func (c *countedConn) Close() error {
-	c.once.Do(func() { c.s.conns.Add(-1) })
+	c.once.Do(func() {
+		if c.unread.Load() {
+			c.linger()
+		}
+		c.s.conns.Add(-1)
+	})
 	return c.Conn.Close()
+}
+
+// How much of an unwanted body is read, and for how long, before its connection is closed.
+const (
+	lingerBytes = 8 << 20
+	lingerTime  = time.Second
+)
+
+// linger reads on for a moment after the answer: closing with unread bytes resets the connection, and the reset can overtake
+// the answer, which then nobody sees.
+func (c *countedConn) linger() {
+	if t, ok := c.Conn.(*net.TCPConn); !ok || t.CloseWrite() != nil {
+		return
+	}
+	if c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+	}
+}
+
+// abandonBody closes the connection after the answer without having read the request's body.
+func (x *exchange) abandonBody() {
+	x.ctx.SetConnectionClose()
+	nc := x.ctx.Conn()
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	if c, ok := nc.(*countedConn); ok {
+		c.unread.Store(x.body == nil || x.body.failed == nil)
+	}
 }
 
 // Serve accepts connections until Shutdown.

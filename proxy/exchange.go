@@ -194,7 +194,10 @@ func (x *exchange) fail(err error) {
 	} else {
 		r.Header.SetContentLength(0)
 	}
-	if e.Close || !x.bodyDone() {
+	switch {
+	case !x.bodyDone():
+		x.abandonBody()
+	case e.Close:
 		x.ctx.SetConnectionClose()
 	}
 }

@@ -122,3 +122,20 @@ func TestSlowAnswerOutlivesItsClient(t *testing.T) {
 	done <- slowOutcome{answer: &slowAnswer{doc: func(bool) []byte { return nil }}}
 	f.idle()
 }
+
+// A client that sends its whole body before it reads sees why it was refused, not a reset.
+func TestRefusalReachesAClientThatIsStillSending(t *testing.T) {
+	f := newFixture(t, nil)
+	body := make([]byte, 4<<20)
+	for range 20 {
+		c := f.dial()
+		io.WriteString(c, f.head("PUT", "/data/.s3veil/m/x", unsigned, "content-length", fmt.Sprint(len(body))))
+		if _, err := c.Write(body); err != nil {
+			t.Fatalf("reset while sending: %v", err)
+		}
+		if status, _ := answer(t, c); status != 403 {
+			t.Errorf("%d", status)
+		}
+		c.Close()
+	}
+}

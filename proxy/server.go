@@ -288,7 +288,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	if err != nil {
 		x.fail(err)
 	} else if !x.bodyDone() {
-		ctx.SetConnectionClose() // the engine would take what is left of the body for the next request
+		x.abandonBody() // the engine would take what is left of the body for the next request
 	}
 	if !x.streaming {
 		x.finish()
