@@ -44,10 +44,33 @@ func checkEmpty(t *testing.T, b *budget.Budget) {
 }
 
 func TestSmallerClassBeforeAWait(t *testing.T) {
-	b := budget.New(slab(16)+slab(8)+slab(4)+slab(1), long)
-	for _, want := range []int{16, 8, 4, 1} {
-		if buf := stream(t, b, 1<<30); buf.Packages != want {
-			t.Errorf("%d packages, want %d", buf.Packages, want)
+	b := budget.New(64*mib, long)
+	last, kinds := 16, map[int]int{}
+	for i := range 96 {
+		buf := stream(t, b, 1<<30)
+		if i == 0 && buf.Packages != 16 || buf.Packages > last {
+			t.Errorf("stream %d: %d packages after %d", i, buf.Packages, last)
+		}
+		last = buf.Packages
+		kinds[last]++
+	}
+	if len(kinds) != 4 || kinds[16] < 8 || kinds[8] < 8 || kinds[4] < 8 {
+		t.Errorf("classes taken: %v", kinds)
+	}
+}
+
+func TestEarlyStreamsLeaveRoomForLaterOnes(t *testing.T) {
+	// Streams that are admitted together, so that each sees few others, must not take all there is.
+	for _, total := range []int64{16 * mib, 64 * mib, 256 * mib} {
+		b := budget.New(total, 0)
+		n := 0
+		for ; ; n++ {
+			if _, err := b.Stream(bg, 1<<30); err != nil {
+				break
+			}
+		}
+		if want := int(total / mib); n < want {
+			t.Errorf("%d MiB: %d streams, want at least %d", total/mib, n, want)
 		}
 	}
 }

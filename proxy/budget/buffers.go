@@ -50,6 +50,9 @@ func (b *Budget) Stream(ctx context.Context, plain int64) (*Buffers, error) {
 			p = step(min(max(plain, 1), size.Package))
 		}
 		n := cost(p)
+		if c.packages > 1 && !b.roomy(n) {
+			continue
+		}
 		ok := b.tryCharge(n)
 		if !ok && c.packages == 1 {
 			if err := b.charge(ctx, n); err != nil {
@@ -66,6 +69,17 @@ func (b *Budget) Stream(ctx context.Context, plain int64) (*Buffers, error) {
 		}
 	}
 	panic("budget: the last class is of one package")
+}
+
+// share is how many buffers of its own size a stream must leave room for, so that the streams that come first do not take
+// what later ones need: with 64 MiB, 16 streams of 2 MiB, 16 of 1 MiB, 16 of half of that, and 64 of one package.
+const share = 16
+
+// roomy reports whether n bytes are a modest part of what is free.
+func (b *Budget) roomy(n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return n <= (b.total-b.used)/share
 }
 
 // Release gives the buffers back. It may be called once; neither the buffers nor slices of them may be used afterwards.

@@ -15,7 +15,7 @@ var conditionCases = []Case{
 func (e *Env) putIf(body []byte, more func(*s3.PutObjectInput)) error {
 	in := &s3.PutObjectInput{Bucket: &e.Bucket, Key: aws.String("k"), Body: reader(body)}
 	more(in)
-	_, err := e.C.PutObject(e.Ctx, in, noRetry)
+	_, err := e.C.PutObject(e.Ctx, in, e.noRefusalLost)
 	return err
 }
 

@@ -23,6 +23,14 @@ func reader(b []byte) io.ReadSeeker { return bytes.NewReader(b) }
 // noRetry makes an SDK call show the first answer.
 func noRetry(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
+// noRefusalLost is noRetry for requests that are refused while their body is on its way. s3veil's refusal must arrive; a
+// bare store may close its connection with the body unread, which loses its answer in some runs.
+func (e *Env) noRefusalLost(o *s3.Options) {
+	if e.Target.Encrypted {
+		noRetry(o)
+	}
+}
+
 // rawRequest is a request signed by hand, for what an SDK cannot send.
 type rawRequest struct {
 	method, path, query string
