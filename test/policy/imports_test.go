@@ -52,6 +52,7 @@ var floor = map[string][]string{
 	"s3veil/keycache":        {"net/http", "os"},
 	"s3veil/proxy/s3op":      {"net/http", "net", "os", "log/slog"},
 	"s3veil/proxy/policy":    {"net/http", "os", "log/slog"},
+	"s3veil/proxy/sse":       {"net/http", "net", "os", "log/slog"},
 }
 
 // room returns the entry of rooms for a package.
