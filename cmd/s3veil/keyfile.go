@@ -66,7 +66,7 @@ func (w *wired) keyFile(l *loaded, path string, name Path, old *kept) *openKeyFi
 	if f == nil || !same(f.info, info) {
 		file, err := local.Open(string(name))
 		if err != nil {
-			l.wrong(path, "%s", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "local: "), "\n", "; "))
+			l.wrong(path, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 			return nil
 		}
 		f = &openKeyFile{file, info}
@@ -89,9 +89,21 @@ func keyProblem(f *local.File, id string, err error) string {
 
 // retire closes the key files of k that next does not use any more, once nothing can be using them.
 func (k *kept) retire(next *kept) {
+	next.retired = append(next.retired, k.retired...)
 	for name, f := range k.files {
 		if next.files[name] != f {
+			next.retired = append(next.retired, f)
 			time.AfterFunc(closeAfter, f.Close)
 		}
+	}
+}
+
+// close overwrites the keys of every file, those of the last minute's reloads too, when the process ends.
+func (k *kept) close() {
+	for _, f := range k.files {
+		f.Close()
+	}
+	for _, f := range k.retired {
+		f.Close()
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
+
+	"s3veil/crypto/kms"
 )
 
 // sources are the layers of a configuration: defaults < File < Env < Flags.
@@ -28,6 +30,7 @@ type loaded struct {
 	root  position            // for what was left out
 	files []string            // absolute names of the files read, to be watched
 	bad   mistakes
+	open  string // why others can read the secrets in the file; empty where they cannot, or there are none
 
 	broken bool // the file could not be taken in, so that nothing can be said about what is missing
 }
@@ -35,9 +38,10 @@ type loaded struct {
 // loader fills a Config from YAML nodes, so that every mistake carries its line.
 type loader struct {
 	*loaded
-	layer int
-	name  string
-	base  string // folder that relative paths start from
+	layer  int
+	name   string
+	base   string // folder that relative paths start from
+	secret bool   // a secret stands in the file as a value
 }
 
 // load reads all layers. Its mistakes are in the result, since the rules of validate add theirs.
@@ -83,6 +87,11 @@ func (l *loader) file(name string) {
 	}
 	root := doc.Content[0]
 	l.value(root, l.at(root), reflect.ValueOf(&l.Config).Elem(), "")
+	if info, err := os.Stat(abs); err == nil && l.secret {
+		if err := kms.CheckSecretFile(abs, info); err != nil {
+			l.open = err.Error()
+		}
+	}
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: line (\d+): (.*)$`)
@@ -149,6 +158,7 @@ func (l *loader) value(n *yaml.Node, at position, v reflect.Value, path string) 
 		if err := l.scalar(n.Value, v); err != nil {
 			l.fail(at, path, "%s", err)
 		}
+		l.secret = l.secret || v.Type() == secretType && l.layer == layerFile
 	case v.Kind() == reflect.Slice:
 		l.list(n, at, v, path)
 	default:

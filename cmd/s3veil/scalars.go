@@ -3,13 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"s3veil/crypto/kms"
 )
 
 // Secret is a value of the configuration that cannot print itself, in any format or marshalling. Beside every key of this
@@ -49,23 +49,16 @@ func (s Secret) reveal() string { return string(s) }
 // maxSecretFile bounds what is read from a secret file.
 const maxSecretFile = 64 << 10
 
-// readSecret returns the text of a file without the line break at its end.
+// readSecret returns the text of a file without the line break at its end. The file must be this process's alone.
 func readSecret(path string) (Secret, error) {
-	f, err := os.Open(path)
+	b, err := kms.ReadSecretFile(path, maxSecretFile)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
-	if err != nil {
-		return "", err
-	}
-	if len(b) > maxSecretFile {
-		return "", fmt.Errorf("%s: longer than %d bytes", path, maxSecretFile)
-	}
+	defer clear(b)
 	s := strings.TrimRight(string(b), "\r\n")
 	if s == "" {
-		return "", fmt.Errorf("%s: empty", path)
+		return "", fmt.Errorf("%s is empty", path)
 	}
 	return Secret(s), nil
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -100,29 +101,46 @@ type service struct {
 
 // serve runs the proxy until a signal or until ended is closed, and drains it. ended may be nil.
 func (p *program) serve(ctx context.Context, src sources, ended <-chan struct{}) error {
+	s, w, err := p.newService(ctx, src)
+	if err != nil {
+		return err
+	}
+	if s.audit != nil {
+		defer s.audit.Close()
+	}
+	return s.run(ctx, w, ended)
+}
+
+// newService makes a proxy that run starts, out of the configuration as it is now.
+func (p *program) newService(ctx context.Context, src sources) (*service, *wired, error) {
 	l := load(src)
 	validate(l)
 	s := &service{p: p, src: src, now: l, patient: time.Duration(l.Limits.Drain), log: newLogger(p.stderr, l.Log)}
 	w := wire(ctx, l, nil, s.log)
 	if err := l.bad.err(); err != nil {
-		return err
+		return nil, nil, err
 	}
 	s.kept = w.kept
+	s.warn()
 	s.newMetrics()
 	memory := l.bodyMemory(memoryLimit(cgroupLimits))
 	opts := l.options(s.log, memory)
 	opts.Registerer, opts.Version = s.metrics, buildVersion()
 	var err error
 	if opts.Audit, s.audit, err = openAudit(l.Audit, p.stdout); err != nil {
-		return err
-	}
-	if s.audit != nil {
-		defer s.audit.Close()
+		return nil, nil, err
 	}
 	if s.proxy, err = proxy.New(opts, w.settings); err != nil {
-		return err
+		return nil, nil, err
 	}
-	return s.run(ctx, w, ended)
+	return s, w, nil
+}
+
+// warn says what is allowed but should not be.
+func (s *service) warn() {
+	if s.now.open != "" {
+		s.log.Warn("the configuration holds secrets and others can read it", "problem", s.now.open)
+	}
 }
 
 func (s *service) newMetrics() {
@@ -133,7 +151,12 @@ func (s *service) newMetrics() {
 // run opens the listeners, serves, and stops when told to.
 func (s *service) run(ctx context.Context, w *wired, ended <-chan struct{}) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	var watching sync.WaitGroup
+	defer func() {
+		cancel()
+		watching.Wait()
+		s.kept.close()
+	}()
 	failed := make(chan error, 2)
 	at, err := s.listen(w, failed)
 	if err != nil {
@@ -147,7 +170,8 @@ func (s *service) run(ctx context.Context, w *wired, ended <-chan struct{}) erro
 		s.p.started(at)
 	}
 	hup := make(chan struct{}, 1)
-	go newWatcher(s.p.poll, sorted(s.now.files)).run(ctx, hup, func(reason string) []string { return s.reload(ctx, reason) })
+	files := newWatcher(s.p.poll, sorted(s.now.files))
+	watching.Go(func() { files.run(ctx, hup, func(reason string) []string { return s.reload(ctx, reason) }) })
 	for {
 		select {
 		case sig := <-s.p.signals:
@@ -273,6 +297,7 @@ func (s *service) reload(ctx context.Context, reason string) []string {
 	l.Limits, l.Listen, l.Admin = s.now.Limits, s.now.Listen, s.now.Admin
 	s.kept.retire(w.kept)
 	s.now, s.kept = l, w.kept
+	s.warn()
 	s.log.Info("configuration reloaded", "reason", reason)
 	return sorted(l.files)
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+
+	"s3veil/crypto/kms"
 )
 
 // tlsVersions are the words of tls.min_version.
@@ -21,7 +23,7 @@ func (l *loaded) serverTLS() *tls.Config {
 		MinVersion: tlsVersions[l.TLS.MinVersion],
 		NextProtos: []string{"http/1.1"},
 	}
-	if cert, ok := l.keyPair("tls.cert_file", l.TLS.CertFile, l.TLS.KeyFile); ok {
+	if cert, ok := l.keyPair("tls.cert_file", "tls.key_file", l.TLS.CertFile, l.TLS.KeyFile); ok {
 		cfg.Certificates = []tls.Certificate{cert}
 	}
 	if l.TLS.ClientCAFile != "" {
@@ -41,7 +43,7 @@ func (l *loaded) clientTLS(path string, u *Upstream) (*tls.Config, [sha256.Size]
 		print = fmt.Appendf(print, " ca %q", pem)
 	}
 	if u.ClientCertFile != "" && u.ClientKeyFile != "" {
-		if cert, ok := l.keyPair(path+".client_cert_file", u.ClientCertFile, u.ClientKeyFile); ok {
+		if cert, ok := l.keyPair(path+".client_cert_file", path+".client_key_file", u.ClientCertFile, u.ClientKeyFile); ok {
 			cfg.Certificates = []tls.Certificate{cert}
 			print = fmt.Appendf(print, " cert %q", cert.Certificate)
 		}
@@ -49,10 +51,11 @@ func (l *loaded) clientTLS(path string, u *Upstream) (*tls.Config, [sha256.Size]
 	return cfg, sha256.Sum256(print)
 }
 
-// keyPair reads a certificate chain and its key.
-func (l *loaded) keyPair(path string, certFile, keyFile Path) (tls.Certificate, bool) {
+// keyPair reads a certificate chain and its key, which the settings at path and keyPath name.
+func (l *loaded) keyPair(path, keyPath string, certFile, keyFile Path) (tls.Certificate, bool) {
 	cert, ok := l.read(path, certFile)
-	key, ok2 := l.read(path, keyFile)
+	key, ok2 := l.readPrivate(keyPath, keyFile)
+	defer clear(key)
 	if !ok || !ok2 {
 		return tls.Certificate{}, false
 	}
@@ -76,6 +79,16 @@ func (l *loaded) pool(path string, file Path) *x509.CertPool {
 func (l *loaded) read(path string, file Path) ([]byte, bool) {
 	l.files = append(l.files, string(file))
 	b, err := os.ReadFile(string(file))
+	if err != nil {
+		l.wrong(path, "%s", err)
+	}
+	return b, err == nil
+}
+
+// readPrivate is read for a file that must be this process's alone.
+func (l *loaded) readPrivate(path string, file Path) ([]byte, bool) {
+	l.files = append(l.files, string(file))
+	b, err := kms.ReadSecretFile(string(file), maxSecretFile)
 	if err != nil {
 		l.wrong(path, "%s", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -62,7 +63,8 @@ func roots(t *testing.T) *x509.CertPool {
 }
 
 func TestTLSOffersHTTP1Only(t *testing.T) {
-	ln, _ := listenTLS(t, &loaded{Config: Config{TLS: TLS{CertFile: "testdata/server.pem", KeyFile: "testdata/server.key", MinVersion: "1.2"}}})
+	key := Path(filepath.Join(fixtures(t), "server.key"))
+	ln, _ := listenTLS(t, &loaded{Config: Config{TLS: TLS{CertFile: "testdata/server.pem", KeyFile: key, MinVersion: "1.2"}}})
 	state, err := dial(ln, &tls.Config{RootCAs: roots(t), NextProtos: []string{"h2", "http/1.1"}})
 	if err != nil || state.NegotiatedProtocol != "http/1.1" {
 		t.Errorf("protocol %q, %v", state.NegotiatedProtocol, err)
@@ -76,7 +78,8 @@ func TestTLSOffersHTTP1Only(t *testing.T) {
 }
 
 func TestTLSMinimumAndClientCertificates(t *testing.T) {
-	ln, tlsNow := listenTLS(t, &loaded{Config: Config{TLS: TLS{CertFile: "testdata/server.pem", KeyFile: "testdata/server.key",
+	key := Path(filepath.Join(fixtures(t), "server.key"))
+	ln, tlsNow := listenTLS(t, &loaded{Config: Config{TLS: TLS{CertFile: "testdata/server.pem", KeyFile: key,
 		ClientCAFile: "testdata/server.pem", MinVersion: "1.3"}}})
 	pair, err := tls.LoadX509KeyPair("testdata/server.pem", "testdata/server.key")
 	if err != nil {
@@ -93,7 +96,7 @@ func TestTLSMinimumAndClientCertificates(t *testing.T) {
 	if _, err := dial(ln, old); err == nil {
 		t.Error("speaks TLS 1.2 below the configured minimum")
 	}
-	open := (&loaded{Config: Config{TLS: TLS{CertFile: "testdata/server.pem", KeyFile: "testdata/server.key", MinVersion: "1.2"}}}).serverTLS()
+	open := (&loaded{Config: Config{TLS: TLS{CertFile: "testdata/server.pem", KeyFile: key, MinVersion: "1.2"}}}).serverTLS()
 	tlsNow.current.Store(open)
 	if _, err := dial(ln, &tls.Config{RootCAs: roots(t)}); err != nil {
 		t.Error("after a reload that no longer asks for certificates:", err)

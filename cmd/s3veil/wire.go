@@ -35,6 +35,7 @@ type kept struct {
 	credentials map[[32]byte]upstream.Credentials
 	tls         map[[32]byte]*tls.Config
 	files       map[Path]*openKeyFile
+	retired     []*openKeyFile // of earlier configurations; may be closed already
 }
 
 // wire builds the settings of the proxy and reads every file the configuration names. Faults become mistakes of l.
@@ -42,7 +43,7 @@ func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
 	if old == nil {
 		old = &kept{}
 	}
-	w := &wired{kept: &kept{map[[32]byte]upstream.Credentials{}, map[[32]byte]*tls.Config{}, map[Path]*openKeyFile{}}}
+	w := &wired{kept: &kept{map[[32]byte]upstream.Credentials{}, map[[32]byte]*tls.Config{}, map[Path]*openKeyFile{}, nil}}
 	if l.broken {
 		return w
 	}

@@ -18,14 +18,19 @@ import (
 	"s3veil/proxy/upstream"
 )
 
-// fixtures copies testdata and adds a key file.
+// fixtures copies testdata with secrets that are private, which git cannot keep, and adds a key file.
 func fixtures(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("testdata")); err != nil {
 		t.Fatal(err)
 	}
-	if err := local.New(filepath.Join(dir, "keys.json"), "main", time.Now()); err != nil { // which git would give to others
+	for name, mode := range map[string]os.FileMode{"secret": 0o600, "server.key": 0o600, "malformed.json": 0o600, "open": 0o644} {
+		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := local.New(filepath.Join(dir, "keys.json"), "main", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return dir

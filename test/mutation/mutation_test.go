@@ -36,7 +36,7 @@ func TestEveryDefenceIsTested(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range slices.Concat(mutations, streamMutations) {
+	for _, m := range slices.Concat(mutations, streamMutations, processMutations) {
 		t.Run(path.Base(path.Dir(m.file))+"/"+m.name, func(t *testing.T) {
 			out, err := run(t, root, m)
 			switch {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -106,42 +105,12 @@ func encode(entries []*entry) []byte {
 
 // read opens, checks and parses a file.
 func read(path string) ([]*entry, error) {
-	f, err := os.Open(path)
+	text, err := kms.ReadSecretFile(path, maxFile)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat() // of what is open, not of what the name may mean by then
-	if err != nil {
-		return nil, err
-	}
-	if err := private(path, info); err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	defer clear(text)
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("local: %s is larger than %d bytes", path, maxFile)
-	}
 	return parse(path, text)
-}
-
-// private refuses files that others may read or change.
-func private(path string, info os.FileInfo) error {
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("local: %s is not a regular file", path)
-	}
-	var wrong []error
-	if perm := info.Mode().Perm(); modesMatter && perm&0o077 != 0 {
-		wrong = append(wrong, fmt.Errorf("local: %s has mode %04o, which lets others in: chmod 600", path, perm))
-	}
-	if !ownedByUs(info) {
-		wrong = append(wrong, fmt.Errorf("local: %s belongs to another user", path))
-	}
-	return errors.Join(wrong...)
 }
 
 // replace puts a new file in the place of path: written aside, made durable, renamed.

@@ -51,8 +51,8 @@ type File struct {
 	provider Provider
 }
 
-// Open reads and checks a key file. The file must be regular, belong to the user of this process or to root, and allow
-// nothing to group and others. What is wrong with its content is reported at once, as *ParseError.
+// Open reads and checks a key file, which must be this process's alone (kms.ReadSecretFile). What is wrong with its content
+// is reported at once, as *ParseError.
 func Open(path string) (*File, error) {
 	entries, err := read(path)
 	if err != nil {

@@ -2,11 +2,13 @@ package local
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +59,9 @@ func parse(path string, text []byte) ([]*entry, error) {
 	entries := p.list()
 	if len(p.mistakes) > 0 {
 		zero(entries)
+		slices.SortStableFunc(p.mistakes, func(a, b Mistake) int {
+			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		})
 		return nil, &ParseError{Path: path, Mistakes: p.mistakes}
 	}
 	return entries, nil

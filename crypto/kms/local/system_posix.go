@@ -8,15 +8,6 @@ import (
 	"syscall"
 )
 
-// modesMatter: permission bits say who may read.
-const modesMatter = true
-
-// ownedByUs reports whether a file belongs to the user of this process, or to root, who can read everything anyway.
-func ownedByUs(info os.FileInfo) bool {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && (st.Uid == 0 || int(st.Uid) == os.Geteuid())
-}
-
 // lock keeps other rotations of the file at path away until unlock. Waiting, it notices that the file was replaced.
 func lock(path string) (unlock func(), err error) {
 	for {

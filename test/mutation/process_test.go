@@ -1,0 +1,22 @@
+//go:build integration
+
+package mutation
+
+const (
+	secretFile = "crypto/kms/secretfile.go"
+	entry      = "keycache/entry.go"
+	cacheClose = "keycache/update.go"
+	keyFile    = "cmd/s3veil/keyfile.go"
+)
+
+// processMutations are those of memory and of files that hold secrets (THREATS.md row 27).
+var processMutations = []mutation{
+	{"secrets open to everybody", secretFile, "perm&others != 0", "perm&others > 7"},
+	{"secrets of another user", secretFile, "o.uid != 0 && o.uid != me.uid", "o.uid < 0"},
+	{"secrets a group may change", secretFile, "perm&group != groupReads", "perm&group > group"},
+	{"secrets open to a group of others", secretFile, "o.gid != 0 && !me.in(o.gid)", "o.gid < 0"},
+	{"one's own secrets open to a group", secretFile, "	case o.uid != 0:\n", "	case o.uid < 0:\n"},
+	{"keys stay after the last release", entry, "		e.bound.Zero()\n", "		_ = e.bound\n"},
+	{"keys stay after Close", cacheClose, "	c.stop()\n	c.reads.Purge()\n	c.plain.Purge()\n", "	c.stop()\n"},
+	{"key files stay open at the end", keyFile, "	for _, f := range k.retired {\n		f.Close()\n", "	for _, f := range k.retired {\n		_ = f\n"},
+}
