@@ -33,6 +33,8 @@ func (x *exchange) openSource() (*copySource, error) {
 		return nil, err
 	}
 	s := &copySource{name: name}
+	done := x.note.reads(name)
+	defer func() { done(s.version) }()
 	if s.b, err = x.otherBucket(name.Bucket, name.Key); err != nil {
 		return nil, err
 	}

@@ -93,7 +93,10 @@ func (x *exchange) admit() error {
 	if err := x.checkAmzHeaders(); err != nil {
 		return err
 	}
-	return x.authorise()
+	if err := x.authorise(); err != nil {
+		return err
+	}
+	return x.auditable()
 }
 
 // serve runs the handler of an admitted request.
@@ -162,6 +165,7 @@ func (x *exchange) callOn(c *upstream.Client, r *upstream.Request) (*upstream.Re
 	if id := resp.Get("x-amz-request-id"); id != "" {
 		x.storeID = id
 	}
+	x.note.answered(x, r, resp)
 	if r.Body != nil {
 		x.s.metrics.Bytes("upstream", "out", r.Body.Len())
 	}

@@ -163,7 +163,6 @@ func (x *exchange) openEnvelope(b *bucket, o *object) error {
 	}
 	defer key.Release()
 	o.print = key.Print
-	x.note.key(o.head.KID, key.Print)
 	o.attrs, err = sealed.Open(key.Bound, b.location(o.key), kind)
 	return err
 }
@@ -181,7 +180,11 @@ func (x *exchange) readKey(b *bucket, h *envelope.Header) (keycache.Key, error) 
 	case !b.kids[h.KID]:
 		return keycache.Key{}, fmt.Errorf("%w: key %q is not on the bucket's list", kms.ErrAccessDenied, h.KID)
 	}
-	return x.s.keys.ForReading(x.context(), x.client.name, h.KID, h.Wrapped, b.realm, h.Pairs)
+	key, err := x.s.keys.ForReading(x.context(), x.client.name, h.KID, h.Wrapped, b.realm, h.Pairs)
+	if err == nil {
+		x.note.key(h.KID, key.Print)
+	}
+	return key, err
 }
 
 // writeKey returns the intermediate key for new envelopes of a bucket.

@@ -22,6 +22,7 @@ type health struct {
 	mu      sync.Mutex
 	missed  map[string]int // by upstream
 	keys    map[string]error
+	audit   error
 	checked time.Time
 	running bool
 }
@@ -30,7 +31,7 @@ type health struct {
 var ErrNotReady = errors.New("not ready")
 
 // Ready reports whether a request could succeed: not draining, every upstream answered within the last three checks, every
-// bucket key usable from KMS or cache. The error names what is missing. The first call checks before it answers.
+// bucket key usable from KMS or cache, audit lines can be written. The error names what is missing. The first call checks before it answers.
 func (s *Server) Ready(ctx context.Context) error {
 	if s.drain.Load() {
 		return fmt.Errorf("%w: draining", ErrNotReady)
@@ -60,6 +61,9 @@ func (s *Server) Ready(ctx context.Context) error {
 			missing = append(missing, fmt.Errorf("%w: key %s: %w", ErrNotReady, kid, err))
 		}
 	}
+	if s.health.audit != nil {
+		missing = append(missing, fmt.Errorf("%w: %w", ErrNotReady, s.health.audit))
+	}
 	return errors.Join(missing...)
 }
 
@@ -87,8 +91,9 @@ func (s *Server) check(ctx context.Context) {
 			keys[kid] = err
 		})
 	}
+	audited := s.checkAudit()
 	wait.Wait()
-	s.settleHealth(answers, keys)
+	s.settleHealth(answers, keys, audited)
 }
 
 // writers are the kids that wrap for some bucket.
@@ -111,7 +116,7 @@ func working(checks map[string]error) map[string]bool {
 	return up
 }
 
-func (s *Server) settleHealth(answers, keys map[string]error) {
+func (s *Server) settleHealth(answers, keys map[string]error, audited error) {
 	h := &s.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -126,5 +131,9 @@ func (s *Server) settleHealth(answers, keys map[string]error) {
 	}
 	s.metrics.Dependencies("upstream", working(answers))
 	s.metrics.Dependencies("key", working(keys))
+	if s.opts.Audit != nil {
+		s.metrics.Dependencies("audit", map[string]bool{"log": audited == nil})
+	}
+	h.audit = audited
 	h.missed, h.keys, h.checked, h.running = missed, keys, s.now(), false
 }

@@ -112,6 +112,8 @@ type Options struct {
 	Limits Limits
 	Log    *slog.Logger // slog.Default when nil
 	Audit  audit.Sink   // nil: off
+	// AuditRequired refuses requests with 503 while audit lines cannot be written.
+	AuditRequired bool
 	// Registerer takes the metrics, nil for none; Version goes into build_info.
 	Registerer prometheus.Registerer
 	Version    string

@@ -305,10 +305,23 @@ type Log struct {
 
 // Audit is the audit log.
 type Audit struct {
-	// `stdout`, `file` or `off`.
+	// `stdout`, `file`, `syslog` or `off`.
 	To string `yaml:"to" default:"stdout"`
-	// The file, for `to: file`. It is created with mode 0600 and opened anew after a reload, so that it can be rotated.
+	// The file, for `to: file`. It is created with mode 0600 and opened anew after a reload, so that it can be rotated. No
+	// other process may write to it.
 	File Path `yaml:"file"`
-	// Each line holds the hash of the one before it, so that removed or changed lines are evident.
+	// The system log daemon, for `to: syslog`.
+	Syslog AuditSyslog `yaml:"syslog"`
+	// Each line holds the hash of the one before it, so that removed or changed lines are evident (`s3veil audit-log verify`).
 	Chain bool `yaml:"chain" default:"true"`
+	// While lines cannot be written: `continue` serves on, `refuse` answers 503. Readiness fails in both cases.
+	OnFailure string `yaml:"on_failure" default:"continue"`
+}
+
+// AuditSyslog is where the system log daemon of audit lines is.
+type AuditSyslog struct {
+	// `local` (the daemon of this machine), `udp`, `tcp`, `unixgram` or `unix`.
+	Network string `yaml:"network" default:"local"`
+	// `host:port`, or the path of a socket. Left out for `local`: the usual sockets.
+	Address string `yaml:"address"`
 }

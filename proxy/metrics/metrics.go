@@ -46,6 +46,7 @@ type Metrics struct {
 	cacheResults *prometheus.CounterVec
 	dependency   *prometheus.GaugeVec
 	reloads      *prometheus.CounterVec
+	audit        *prometheus.CounterVec
 
 	known struct { // what dependency_up shows
 		sync.Mutex
@@ -69,11 +70,12 @@ func New(reg prometheus.Registerer, g Gauges, version string) (*Metrics, error) 
 		kmsRequests:  counter("kms_requests_total", "Calls to a KMS.", "key", "op", "result"),
 		kmsSeconds:   histogram("kms_seconds", "Time of KMS calls.", "key"),
 		cacheResults: counter("cache_requests_total", "Look-ups in caches.", "cache", "result"),
-		dependency:   gauge("dependency_up", "Whether a store or a key is usable.", "kind", "name"),
+		dependency:   gauge("dependency_up", "Whether a store, a key or the audit log is usable.", "kind", "name"),
 		reloads:      counter("config_reloads_total", "Reloads of the configuration.", "result"),
+		audit:        counter("audit_lines_total", "Lines of the audit log: written, lost.", "result"),
 	}
 	all := []prometheus.Collector{m.requests, m.seconds, m.bytes, m.auth, m.integrity, m.upRequests, m.upSeconds, m.upConns, m.upRetries,
-		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, buildInfo(version)}
+		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, m.audit, buildInfo(version)}
 	all = append(all, gaugesOf(g)...)
 	m.known.names = map[string]map[string]bool{}
 	m.zeroes()
@@ -93,6 +95,8 @@ func (m *Metrics) zeroes() {
 	}
 	m.reloads.WithLabelValues("ok")
 	m.reloads.WithLabelValues("failed")
+	m.audit.WithLabelValues("written")
+	m.audit.WithLabelValues("lost")
 	for _, side := range []string{"client", "upstream"} {
 		m.bytes.WithLabelValues(side, "in")
 		m.bytes.WithLabelValues(side, "out")
@@ -237,7 +241,7 @@ func kmsResult(err error) string {
 // Cache counts a look-up in one of the proxy's own caches; result is "hit" or "miss".
 func (m *Metrics) Cache(name, result string) { m.cacheResults.WithLabelValues(name, result).Inc() }
 
-// Dependencies records which stores (kind "upstream") or keys (kind "key") are usable, by name. Names that are no longer
+// Dependencies records which stores (kind "upstream"), keys (kind "key") and logs (kind "audit") are usable, by name. Names that are no longer
 // there disappear, so that a store taken out of the configuration does not look down for ever.
 func (m *Metrics) Dependencies(kind string, up map[string]bool) {
 	m.known.Lock()
@@ -255,6 +259,15 @@ func (m *Metrics) Dependencies(kind string, up map[string]bool) {
 		}
 		m.dependency.WithLabelValues(kind, name).Set(v)
 	}
+}
+
+// Audit counts a line of the audit log.
+func (m *Metrics) Audit(written bool) {
+	result := "lost"
+	if written {
+		result = "written"
+	}
+	m.audit.WithLabelValues(result).Inc()
 }
 
 // Reload counts a reload of the configuration.
