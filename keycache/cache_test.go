@@ -363,6 +363,7 @@ func TestOptionsBeyondTheFormatAreRefused(t *testing.T) {
 	for name, o := range map[string]keycache.Options{
 		"age":           {MaxAge: 15*time.Minute + 1},
 		"negative age":  {MaxAge: -1},
+		"bytes":         {MaxBytes: -1},
 		"uses":          {MaxUses: 1<<19 + 1},
 		"entries":       {ReadEntries: -1},
 		"rate":          {MissRate: -1},
