@@ -63,7 +63,7 @@ func newEntry(at id, kid string, wrapped []byte, key *kms.Key32, ec kms.Context,
 	key.Zero()
 	e.readUntil = born.Add(age)
 	e.writeUntil = born.Add(life)
-	e.refreshAt = born.Add(life - life/10)
+	e.refreshAt = born.Add(life - life/3) // whenever an outage begins, a third is left
 	e.release = e.drop
 	e.refs.Store(1)
 	return e
@@ -109,7 +109,7 @@ func (e *entry) cut(age time.Duration) {
 			*at = end
 		}
 	}
-	if soon := end.Add(-age / 10); soon.Before(e.refreshAt) {
+	if soon := end.Add(-age / 3); soon.Before(e.refreshAt) {
 		e.refreshAt = soon
 	}
 }

@@ -28,7 +28,7 @@ type KEK struct {
 // Options configure a Cache. Zero values mean the defaults given. Those marked * can be changed by Configure.
 type Options struct {
 	KEKs        []KEK
-	MaxAge      time.Duration // * 15 minutes, which is also the most; write keys are replaced up to a fifth earlier
+	MaxAge      time.Duration // * 15 minutes, which is also the most; write keys are replaced once two thirds of it, or a little less, are over
 	MaxUses     int64         // * per write key: 1 << 19, which is also the most; one use seals two envelopes at most
 	MaxBytes    int64         // * plaintext per write key, as told by Key.Charge: 16 TiB
 	ReadEntries int           // * 10,000
@@ -78,7 +78,7 @@ type Key struct {
 }
 
 // Charge counts n bytes of plaintext that are sealed below the key, towards Options.MaxBytes: for the bytes of one object
-// or part, before Release. The key that reaches the limit seals nothing further.
+// or part, also after Release. The key that reaches the limit seals nothing further.
 func (k Key) Charge(n int64) {
 	if k.entry != nil {
 		k.entry.bytes.Add(n)

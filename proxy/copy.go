@@ -211,6 +211,7 @@ func (x *exchange) resealCopy(src *copySource, fields, extra []upstream.Field) (
 		return nil, err
 	}
 	defer key.Release()
+	key.Charge(src.o.content)
 	kind := envelope.SinglePut
 	if src.o.manifest != nil {
 		kind = envelope.Multipart

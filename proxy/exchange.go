@@ -228,6 +228,9 @@ func (x *exchange) logFailure(e s3err.Error) {
 	if x.client != nil {
 		attrs = append(attrs, "client", x.client.name)
 	}
+	if x.note.kid != "" {
+		attrs = append(attrs, "key_id", x.note.kid)
+	}
 	if e.Cause != nil {
 		attrs = append(attrs, "cause", e.Cause.Error())
 	}

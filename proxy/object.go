@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"s3veil/crypto/envelope"
-	"s3veil/crypto/kms"
 	"s3veil/crypto/manifest"
 	"s3veil/crypto/size"
 	"s3veil/crypto/stream"
@@ -178,13 +177,13 @@ func (x *exchange) readKey(b *bucket, h *envelope.Header) (keycache.Key, error) 
 	case h.KID == "@sse-c":
 		return keycache.Key{}, s3err.InvalidRequest.With(errors.New("object is encrypted with a customer-provided key"))
 	case !b.kids[h.KID]:
-		return keycache.Key{}, fmt.Errorf("%w: key %q is not on the bucket's list", kms.ErrAccessDenied, h.KID)
+		return keycache.Key{}, x.aboutKey(h.KID, x.st.notListed(h.KID))
 	}
 	key, err := x.s.keys.ForReading(x.context(), x.client.name, h.KID, h.Wrapped, b.realm, h.Pairs)
 	if err == nil {
 		x.note.key(h.KID, key.Print)
 	}
-	return key, err
+	return key, x.aboutKey(h.KID, err)
 }
 
 // writeKey returns the intermediate key for new envelopes of a bucket.
@@ -193,7 +192,7 @@ func (x *exchange) writeKey(b *bucket) (keycache.Key, error) {
 	if err == nil {
 		x.note.key(key.KID, key.Print)
 	}
-	return key, err
+	return key, x.aboutKey(b.kid, err)
 }
 
 // findTable finds the part table and compares it with the stored length.

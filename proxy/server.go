@@ -93,10 +93,10 @@ func New(opts Options, set Settings) (*Server, error) {
 	s.caches = newCaches()
 	s.heads = make(chan struct{}, s.limits.ListHeadsAll)
 	s.forms = make(chan struct{}, maxForms)
-	co := opts.Cache
+	co := set.Cache
 	co.KEKs = set.KEKs
 	co.Now = s.now
-	co.Observe = func(e keycache.Event) { s.metrics.Keys(e) }
+	co.Observe = s.observeKeys
 	var err error
 	if s.metrics, err = s.newMetrics(); err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (s *Server) Reload(set Settings) error {
 	old := s.state.Load()
 	st, err := s.newState(set, old)
 	if err == nil {
-		err = s.keys.Update(set.KEKs)
+		err = s.updateKeys(old.settings.Cache, set)
 	}
 	s.metrics.Reload(err == nil)
 	if err != nil {
@@ -163,6 +163,18 @@ func (s *Server) Reload(set Settings) error {
 		}
 	}
 	return nil
+}
+
+// updateKeys puts limits and keys of the key cache into force, or leaves both as they were.
+func (s *Server) updateKeys(old keycache.Options, set Settings) error {
+	if err := s.keys.Configure(set.Cache); err != nil {
+		return err
+	}
+	err := s.keys.Update(set.KEKs)
+	if err != nil {
+		err = errors.Join(err, s.keys.Configure(old))
+	}
+	return err
 }
 
 // ReloadFailed counts a configuration that did not get as far as Reload.

@@ -25,6 +25,7 @@ type Settings struct {
 	Clients      []Client
 	Buckets      []Bucket // the first entry whose Name fits a bucket rules it
 	KEKs         []keycache.KEK
+	Cache        keycache.Options // KEKs, Now and Observe are set here; what keycache.Cache.Configure cannot change stays as at the start
 	// Families maps a configured key id to the kids it stands for; the first one wraps.
 	Families map[string][]string
 	// Write is the suite of new objects, Read lists those accepted (format.write, format.read).
@@ -117,6 +118,5 @@ type Options struct {
 	// Registerer takes the metrics, nil for none; Version goes into build_info.
 	Registerer prometheus.Registerer
 	Version    string
-	Cache      keycache.Options // KEKs come from Settings
 	Now        func() time.Time // time.Now when nil
 }

@@ -76,7 +76,19 @@ func (s *Server) newMetrics() (*metrics.Metrics, error) {
 		Memory:      func() (int64, int64) { used, total, _, _ := s.memory.State(); return used, total },
 		Refused:     func() uint64 { _, _, _, refused := s.memory.State(); return refused },
 		Caches:      s.cacheEntries,
+		Scrape:      func() { s.startCheck(backgroundContext) },
 	}, s.opts.Version)
+}
+
+// observeKeys takes what the key cache reports. An outage is a line in the log at its beginning and its end.
+func (s *Server) observeKeys(e keycache.Event) {
+	s.metrics.Keys(e)
+	switch e.Kind {
+	case "away":
+		s.log.Warn("KMS does not answer, cached keys go on", "key_id", e.KID, "cause", e.Err.Error())
+	case "back":
+		s.log.Info("KMS answers again", "key_id", e.KID)
+	}
 }
 
 func (s *Server) cacheEntries() map[string]int {
@@ -84,8 +96,18 @@ func (s *Server) cacheEntries() map[string]int {
 	if out == nil {
 		out = map[string]int{}
 	}
-	out["manifests"], out["sizes"] = s.caches.manifests.Len(), s.caches.sizes.Len()
+	out["manifests"], out["sizes"], out["walks"] = s.caches.manifests.Len(), s.caches.sizes.Len(), s.caches.walked.Len()
 	return out
+}
+
+// cached counts a look-up in a cache and returns hit.
+func (x *exchange) cached(name string, hit bool) bool {
+	result := "miss"
+	if hit {
+		result = "hit"
+	}
+	x.s.metrics.Cache(name, result)
+	return hit
 }
 
 func (s *Server) observeUpstream(name string) func(upstream.Event) {
@@ -133,9 +155,9 @@ func (x *exchange) auditRecord(elapsed time.Duration) audit.Record {
 }
 
 func setKey(r *audit.Record, kid string, print keycache.Fingerprint) {
-	r.KID, r.IKEK, r.SSE = "", "", ""
-	if kid != "" {
-		r.KID, r.IKEK, r.SSE = kid, hex.EncodeToString(print[:]), "AES256"
+	r.KID, r.IKEK, r.SSE = kid, "", ""
+	if print != (keycache.Fingerprint{}) {
+		r.IKEK, r.SSE = hex.EncodeToString(print[:]), "AES256"
 	}
 }
 

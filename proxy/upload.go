@@ -16,7 +16,8 @@ type upload struct {
 	id       string // the store's
 	head     envelope.Header
 	attrs    *envelope.Attributes
-	state    string // key of the state object, empty for tokens
+	state    string      // key of the state object, empty for tokens
+	charge   func(int64) // counts plaintext below the upload's intermediate key
 }
 
 // declared is the checksum that the client announced at Create, None for nothing.
@@ -61,6 +62,7 @@ func (x *exchange) openUpload() (*upload, error) {
 		return nil, err
 	}
 	defer key.Release()
+	u.charge = key.Charge
 	u.attrs, err = token.Open(key.Bound, x.bucket.location(x.req.Key))
 	return u, err
 }

@@ -308,8 +308,7 @@ func (s *service) fixed(l *loaded) []string {
 		a, b any
 	}{
 		{"listen", a.Listen, b.Listen}, {"admin", a.Admin, b.Admin}, {"admin_pprof", a.AdminPprof, b.AdminPprof},
-		{"limits", a.Limits, b.Limits}, {"kms.outage", a.KMS.Outage, b.KMS.Outage}, {"dek", a.DEK, b.DEK},
-		{"log", a.Log, b.Log}, {"audit", a.Audit, b.Audit}, {"tls", a.TLS.CertFile == "", b.TLS.CertFile == ""},
+		{"limits", a.Limits, b.Limits}, {"log", a.Log, b.Log}, {"audit", a.Audit, b.Audit}, {"tls", a.TLS.CertFile == "", b.TLS.CertFile == ""},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
 			out = append(out, f.path)

@@ -27,6 +27,7 @@ type Gauges struct {
 	Memory      func() (used, total int64) // body buffers, bytes
 	Refused     func() uint64              // admissions refused so far
 	Caches      func() map[string]int      // entries by cache
+	Scrape      func()                     // called at the beginning of every scrape, which it must not hold up
 }
 
 // Metrics is safe for concurrent use.
@@ -77,6 +78,7 @@ func New(reg prometheus.Registerer, g Gauges, version string) (*Metrics, error) 
 	all := []prometheus.Collector{m.requests, m.seconds, m.bytes, m.auth, m.integrity, m.upRequests, m.upSeconds, m.upConns, m.upRetries,
 		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, m.audit, buildInfo(version)}
 	all = append(all, gaugesOf(g)...)
+	all = append(all, onScrape(g.Scrape))
 	m.known.names = map[string]map[string]bool{}
 	m.zeroes()
 	var errs []error
@@ -141,6 +143,15 @@ func gaugesOf(g Gauges) []prometheus.Collector {
 		cacheEntries{g.Caches, prometheus.NewDesc(namespace+"_cache_entries", "Entries of caches.", []string{"cache"}, nil)},
 	}
 }
+
+// onScrape is told of scrapes and has nothing to show.
+type onScrape func()
+
+// Describe implements prometheus.Collector.
+func (f onScrape) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (f onScrape) Collect(chan<- prometheus.Metric) { f() }
 
 // cacheEntries reads all caches at one scrape.
 type cacheEntries struct {
@@ -212,14 +223,18 @@ func (m *Metrics) Upstream(name string, e upstream.Event) {
 	}
 }
 
-// Keys takes the observations of the key cache.
+// Keys takes the observations of the key cache. Every call says whether the KMS of its key is up.
 func (m *Metrics) Keys(e keycache.Event) {
-	if e.Kind != "kms" {
+	switch e.Kind {
+	case "kms":
+		result := kmsResult(e.Err)
+		m.kmsRequests.WithLabelValues(e.KID, e.Op, result).Inc()
+		m.kmsSeconds.WithLabelValues(e.KID).Observe(e.Seconds)
+		m.setDependency("kms", e.KID, result != "throttled" && result != "unavailable")
+	case "away", "back":
+	default:
 		m.cacheResults.WithLabelValues(e.Cache, e.Kind).Inc()
-		return
 	}
-	m.kmsRequests.WithLabelValues(e.KID, e.Op, kmsResult(e.Err)).Inc()
-	m.kmsSeconds.WithLabelValues(e.KID).Observe(e.Seconds)
 }
 
 func kmsResult(err error) string {
@@ -241,7 +256,8 @@ func kmsResult(err error) string {
 // Cache counts a look-up in one of the proxy's own caches; result is "hit" or "miss".
 func (m *Metrics) Cache(name, result string) { m.cacheResults.WithLabelValues(name, result).Inc() }
 
-// Dependencies records which stores (kind "upstream"), keys (kind "key") and logs (kind "audit") are usable, by name. Names that are no longer
+// Dependencies records which stores (kind "upstream"), keys (kind "key", from KMS or cache) and KMS (kind "kms", by key) are
+// usable, by name, and the audit log (kind "audit"). Names that are no longer
 // there disappear, so that a store taken out of the configuration does not look down for ever.
 func (m *Metrics) Dependencies(kind string, up map[string]bool) {
 	m.known.Lock()
@@ -253,11 +269,7 @@ func (m *Metrics) Dependencies(kind string, up map[string]bool) {
 	}
 	m.known.names[kind] = maps.Clone(up)
 	for name, ok := range up {
-		v := 0.0
-		if ok {
-			v = 1
-		}
-		m.dependency.WithLabelValues(kind, name).Set(v)
+		m.setDependency(kind, name, ok)
 	}
 }
 
@@ -268,6 +280,14 @@ func (m *Metrics) Audit(written bool) {
 		result = "written"
 	}
 	m.audit.WithLabelValues(result).Inc()
+}
+
+func (m *Metrics) setDependency(kind, name string, up bool) {
+	v := 0.0
+	if up {
+		v = 1
+	}
+	m.dependency.WithLabelValues(kind, name).Set(v)
 }
 
 // Reload counts a reload of the configuration.

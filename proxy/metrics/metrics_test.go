@@ -22,6 +22,7 @@ func newTest(t *testing.T) (*Metrics, *prometheus.Registry) {
 	m, err := New(reg, Gauges{
 		InFlight: func() int64 { return 1 }, Connections: func() int64 { return 2 }, Memory: func() (int64, int64) { return 3, 4 },
 		Refused: func() uint64 { return 5 }, Caches: func() map[string]int { return map[string]int{"read": 6} },
+		Scrape: func() {},
 	}, "v0")
 	if err != nil {
 		t.Fatal(err)
