@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"runtime/debug"
 	"strings"
@@ -40,6 +41,7 @@ type Server struct {
 	metrics *metrics.Metrics
 	active  atomic.Int64 // exchanges under way
 	conns   atomic.Int64 // client connections
+	idle    resting
 	stopped chan struct{}
 }
 
@@ -86,6 +88,9 @@ func New(opts Options, set Settings) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	if s.opts.restAfter == 0 {
+		s.opts.restAfter = restAfter
+	}
 	if s.opts.Registerer == nil {
 		s.opts.Registerer = prometheus.NewRegistry()
 	}
@@ -120,12 +125,14 @@ func (s *Server) newEngine() *fasthttp.Server {
 		HeaderReceived:               headerReceived,
 		ExpectHandler:                s.handleExpect,
 		Name:                         "s3veil",
-		Concurrency:                  s.limits.Connections,
+		ConnState:                    connState,
+		Concurrency:                  math.MaxInt32, // clientListener limits connections, those at rest included
 		ReadBufferSize:               s.limits.RequestHead,
 		WriteBufferSize:              ioBuffer,
 		ReadTimeout:                  s.limits.HeadTimeout,
 		WriteTimeout:                 s.limits.StallTimeout,
 		IdleTimeout:                  s.limits.IdleTimeout,
+		MaxIdleWorkerDuration:        time.Second,
 		StreamRequestBody:            true,
 		DisablePreParseMultipartForm: true,
 		NoDefaultContentType:         true,
@@ -133,6 +140,7 @@ func (s *Server) newEngine() *fasthttp.Server {
 		CloseOnShutdown:              true,
 		SecureErrorLogMessage:        true,
 		MaxRequestBodySize:           1 << 30,
+		ReduceMemoryUsage:            true, // write buffers are shared between requests
 		Logger:                       engineLog{s.log},
 	}
 }
@@ -186,6 +194,7 @@ func (s *Server) Drain() { s.drain.Store(true) }
 // Shutdown stops accepting, lets running requests finish until ctx ends, and overwrites the keys.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.drain.Store(true)
+	s.idle.end()
 	err := s.http.ShutdownWithContext(ctx)
 	for _, o := range s.state.Load().stores {
 		o.data.Close()

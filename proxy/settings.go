@@ -119,4 +119,6 @@ type Options struct {
 	Registerer prometheus.Registerer
 	Version    string
 	Now        func() time.Time // time.Now when nil
+
+	restAfter time.Duration // restAfter when zero; only tests set it
 }
