@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"s3veil/crypto/kms"
@@ -30,7 +31,7 @@ func (c *Cache) generate(ctx context.Context, k *kek, ec kms.Context) (*entry, e
 	defer key.Zero()
 	var wrapped []byte
 	born := c.now()
-	err := c.call(ctx, k, opGenerate, c.opts.Tries, c.opts.CallTimeout, func(ctx context.Context) (err error) {
+	err := c.call(ctx, k, opGenerate, c.opts.Tries, func(ctx context.Context) (err error) {
 		key, wrapped, err = k.Provider.Generate(ctx, k.Name, ec)
 		return err
 	})
@@ -40,7 +41,7 @@ func (c *Cache) generate(ctx context.Context, k *kek, ec kms.Context) (*entry, e
 	if err != nil {
 		return nil, err
 	}
-	return newEntry(idOfContext(k.KID, wrapped, ec), k.KID, wrapped, &key, ec, born, c.limits.Load().maxAge), nil
+	return newEntry(idOfContext(k.KID, wrapped, ec), k.KID, wrapped, &key, ec, born, c.opts.MaxAge), nil
 }
 
 // unwrap asks for the key of a blob. The entry comes with one reference.
@@ -48,7 +49,7 @@ func (c *Cache) unwrap(ctx context.Context, k *kek, at id, wrapped []byte, ec km
 	var key kms.Key32
 	defer key.Zero()
 	born := c.now()
-	err := c.call(ctx, k, opUnwrap, c.opts.Tries, c.opts.CallTimeout, func(ctx context.Context) (err error) {
+	err := c.call(ctx, k, opUnwrap, c.opts.Tries, func(ctx context.Context) (err error) {
 		key, err = k.Provider.Unwrap(ctx, k.Name, wrapped, ec)
 		return err
 	})
@@ -58,7 +59,7 @@ func (c *Cache) unwrap(ctx context.Context, k *kek, at id, wrapped []byte, ec km
 	if err != nil {
 		return nil, err
 	}
-	return newEntry(at, k.KID, wrapped, &key, ec, born, c.limits.Load().maxAge), nil
+	return newEntry(at, k.KID, wrapped, &key, ec, born, c.opts.MaxAge), nil
 }
 
 // idOfContext is idOf for a merged context.
@@ -68,6 +69,20 @@ func idOfContext(kid string, wrapped []byte, ec kms.Context) id {
 		return idOf(kid, wrapped, realm, nil)
 	}
 	return idOf(kid, wrapped, realm, ec)
+}
+
+// ForOneObject returns a write key that serves no other object: for clients that ask for no bucket key. Each costs a call
+// of the KMS, so they count as misses. Errors are those of ForWriting.
+func (c *Cache) ForOneObject(ctx context.Context, client, kid, realm string, pairs kms.Context) (Key, error) {
+	if !c.opts.PerObject && !c.misses.allow(c.now(), client, realm, true) {
+		c.report(cacheWrite, kid, ErrMissLimit)
+		return Key{}, ErrMissLimit
+	}
+	name := writeName{kid: kid, realm: realm}
+	if len(pairs) > 0 {
+		name.pairs = string(pairs.Canonical())
+	}
+	return c.generateOnce(ctx, name, pairs)
 }
 
 // generateOnce makes a key for one envelope (PerObject).
@@ -107,26 +122,23 @@ func (c *Cache) once(ctx context.Context, cache string, k *kek, at flightName, e
 }
 
 // call tries an operation until it succeeds, is refused, or the tries or their time are used up. Only throttling and
-// unavailability are tried again (FORMAT.md B.1). one is the time of each try.
-func (c *Cache) call(caller context.Context, k *kek, op string, tries int, one time.Duration, f func(context.Context) error) error {
+// unavailability are tried again (FORMAT.md B.1).
+func (c *Cache) call(caller context.Context, k *kek, op string, tries int, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(caller, c.opts.TryWindow)
 	defer cancel()
 	var last error
 	for try := 0; ; try++ {
-		began := c.now()
-		if !k.breaker.allow(began) {
+		if !k.breaker.allow(c.now()) {
 			if last == nil {
-				last = fmt.Errorf("%w: the KMS of %q has failed several times and is left alone for a moment", kms.ErrUnavailable, k.KID)
+				last = fmt.Errorf("%w: %q has failed several times and is left alone for a while", kms.ErrUnavailable, k.KID)
 			}
 			return last
 		}
-		last = c.try(ctx, k, op, one, f)
+		last = c.try(ctx, k, op, f)
 		if caller.Err() != nil {
 			return last // says nothing about the KMS
 		}
-		if kind := k.breaker.report(began, c.now(), last); kind != "" {
-			c.opts.Observe(Event{Kind: kind, KID: k.KID, Err: last})
-		}
+		k.breaker.report(c.now(), outage(last))
 		if !outage(last) || try+1 >= tries {
 			return last
 		}
@@ -141,8 +153,8 @@ func (c *Cache) call(caller context.Context, k *kek, op string, tries int, one t
 }
 
 // try makes one call with its own deadline. A call that ran into it is kms.ErrUnavailable.
-func (c *Cache) try(ctx context.Context, k *kek, op string, one time.Duration, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, one)
+func (c *Cache) try(ctx context.Context, k *kek, op string, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.CallTimeout)
 	defer cancel()
 	start := time.Now()
 	err := f(ctx)
@@ -154,4 +166,49 @@ func (c *Cache) try(ctx context.Context, k *kek, op string, one time.Duration, f
 	}
 	c.opts.Observe(Event{Kind: kindKMS, KID: k.KID, Op: op, Err: err, Seconds: time.Since(start).Seconds()})
 	return err
+}
+
+// breaker keeps calls away from a KMS that is out: after several failures in a row only one call in a while goes through,
+// until one succeeds. The zero value lets everything through.
+type breaker struct {
+	mu       sync.Mutex
+	failures int
+	retryAt  time.Time // no call before
+	pause    time.Duration
+}
+
+// The thresholds of breaker.
+const (
+	breakAfter = 5
+	firstBreak = time.Second
+	lastBreak  = 15 * time.Second
+)
+
+// allow reports whether a call may go through. While out, it lets the first one after each pause through.
+func (b *breaker) allow(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures < breakAfter {
+		return true
+	}
+	if now.Before(b.retryAt) {
+		return false
+	}
+	b.retryAt = now.Add(b.pause) // this one is the probe
+	return true
+}
+
+// report takes the outcome of a call that was let through.
+func (b *breaker) report(now time.Time, out bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !out {
+		b.failures, b.pause = 0, 0
+		return
+	}
+	b.failures++
+	if b.failures >= breakAfter {
+		b.pause = min(max(2*b.pause, firstBreak), lastBreak)
+		b.retryAt = now.Add(b.pause)
+	}
 }

@@ -21,7 +21,7 @@ const (
 func describesPlaintext(name string) bool {
 	return name == "content-md5" || name == "x-amz-decoded-content-length" || name == "x-amz-trailer" ||
 		name == "x-amz-content-sha256" || name == "x-amz-sdk-checksum-algorithm" || strings.HasPrefix(name, "x-amz-checksum-") ||
-		strings.HasPrefix(name, "x-amz-server-side-encryption")
+		strings.HasPrefix(name, "x-amz-server-side-encryption") || strings.HasPrefix(name, "x-amz-copy-source-server-side-encryption")
 }
 
 // forwarded returns the client's headers that keep lets through, repeated ones joined, ETag conditions translated.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 
-	"s3veil/crypto/envelope"
 	"s3veil/crypto/manifest"
 	"s3veil/crypto/stream"
 	"s3veil/proxy/etag"
@@ -48,7 +47,7 @@ func (x *exchange) respondObject(status int, o *object) {
 	x.set("accept-ranges", "bytes")
 	x.set("x-content-type-options", "nosniff")
 	if !o.plaintext() {
-		x.setSSE(&x.bucket, o.attrs)
+		x.setObjectSSE(o)
 	}
 }
 
@@ -66,23 +65,6 @@ func withoutAWSChunked(v string) string {
 		}
 	}
 	return strings.Join(kept, ",")
-}
-
-// TLV 80 values (FORMAT.md 5.4).
-const (
-	askedNothing byte = 0x00
-	askedAES256  byte = 0x01
-)
-
-// setSSE announces what the client asked for at the time of writing, else the bucket's default.
-func (x *exchange) setSSE(b *bucket, a *envelope.Attributes) {
-	if a != nil && a.Asked != nil && *a.Asked == askedAES256 {
-		x.set("x-amz-server-side-encryption", "AES256")
-		return
-	}
-	if sse := orDefault(b.rule.SSE, "AES256"); sse != "none" {
-		x.set("x-amz-server-side-encryption", sse)
-	}
 }
 
 // setStoredSums returns the plaintext checksum kept with the object to clients that ask for it.

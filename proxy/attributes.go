@@ -29,7 +29,7 @@ func (x *exchange) getObjectAttributes() error {
 	if resp.Status != 200 {
 		return x.whichMissing(&x.bucket, x.answerRefusal(resp))
 	}
-	o, err := x.openObject(&x.bucket, x.req.Key, resp)
+	o, err := x.openObject(&x.bucket, x.req.Key, resp, x.customer)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/s3xml"
+	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
 )
 
@@ -37,7 +38,7 @@ type completion struct {
 // completeMultipartUpload writes the manifest, completes at the store, and makes sure that the object that became visible
 // is the one the manifest describes.
 func (x *exchange) completeMultipartUpload() error {
-	if err := x.refuseCustomerKey(); err != nil {
+	if err := x.readCustomerKey(); err != nil {
 		return err
 	}
 	doc, err := x.readAll(maxCompleteXML, s3err.MalformedXML)
@@ -234,7 +235,7 @@ func (c *completion) resumed() (*slowAnswer, error) {
 	o := &object{key: c.x.req.Key}
 	defer o.forget()
 	if o.entry, err = classify(head.Header); err == nil && o.entry != "" {
-		err = c.x.openEnvelope(b, o)
+		err = c.x.openEnvelope(b, o, c.x.customer)
 	}
 	if err != nil || o.attrs == nil || o.attrs.ObjectID != id {
 		return nil, s3err.NoSuchUpload.With(cmp.Or(err, errors.New("the object in place is another one")))
@@ -282,7 +283,7 @@ func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slow
 	if head.Status == 200 {
 		o.stored = head.ContentLength
 		if o.entry, err = classify(head.Header); err == nil && o.entry != "" {
-			err = c.x.openEnvelope(&c.x.bucket, o)
+			err = c.x.openEnvelope(&c.x.bucket, o, c.x.customer)
 		}
 	}
 	if head.Status != 200 || err != nil || o.attrs == nil || o.attrs.ObjectID != c.u.attrs.ObjectID {
@@ -365,7 +366,7 @@ func (c *completion) stat() (*object, *upstream.Response, error) {
 	if resp.Status != 200 {
 		return nil, nil, c.x.storeError(resp)
 	}
-	o, err := c.x.openObject(&c.x.bucket, c.x.req.Key, resp)
+	o, err := c.x.openObject(&c.x.bucket, c.x.req.Key, resp, c.x.customer)
 	return o, resp, err
 }
 
@@ -378,7 +379,7 @@ func (c *completion) answer(resp *upstream.Response, storeETag string) *slowAnsw
 	}
 	return &slowAnswer{doc: func(started bool) []byte { return s3xml.AppendCompleteResult(nil, created, started) }, head: func() {
 		x.respond(200, resp)
-		x.setSSE(&x.bucket, c.u.attrs)
+		x.setUploadSSE(c.u, sse.Completed)
 	}}
 }
 

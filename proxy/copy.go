@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"maps"
 	"strings"
 
 	"s3veil/crypto/envelope"
@@ -10,6 +11,7 @@ import (
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/s3xml"
+	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4/checksum"
 )
@@ -33,8 +35,6 @@ func (x *exchange) openSource() (*copySource, error) {
 		return nil, err
 	}
 	s := &copySource{name: name}
-	done := x.note.reads(name)
-	defer func() { done(s.version) }()
 	if s.b, err = x.otherBucket(name.Bucket, name.Key); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (x *exchange) openSource() (*copySource, error) {
 		return nil, x.whichMissing(&s.b, sourceError(x.storeError(resp), name.VersionID))
 	}
 	s.version = resp.Get("x-amz-version-id")
-	s.o, err = x.openObject(&s.b, name.Key, resp)
+	s.o, err = x.openObject(&s.b, name.Key, resp, x.sourceCustomer)
 	return s, err
 }
 
@@ -97,7 +97,7 @@ func (x *exchange) sourceConditions() []upstream.Field {
 // copyObject answers CopyObject: by resealing the envelope where the DEK stays under the keys that protect it, else by
 // streaming re-encryption (FORMAT.md 10).
 func (x *exchange) copyObject() error {
-	if err := x.checkWriteHeaders(); err != nil {
+	if err := x.chooseEncryption(); err != nil {
 		return err
 	}
 	if err := x.discardBody(); err != nil {
@@ -193,13 +193,15 @@ func (x *exchange) changesNothing(src *copySource) bool {
 		return false
 	}
 	return !x.head.has("x-amz-storage-class") && !x.head.has("x-amz-checksum-algorithm") && !x.head.has("x-amz-website-redirect-location") &&
-		!x.head.has("x-amz-server-side-encryption") && !src.o.plaintext()
+		!x.namesEncryption() && !src.o.plaintext()
 }
 
-// mayReseal reports whether the DEK may be shared with the target: one realm, one kid, one context, one store.
+// mayReseal reports whether the DEK may be shared with the target: one realm, one kid, one context, one store, and no
+// customer's key on either side.
 func (x *exchange) mayReseal(src *copySource) bool {
 	return !src.o.plaintext() && src.b.store == x.bucket.store && src.b.realm == x.bucket.realm &&
-		src.o.head.KID == x.bucket.kid && len(src.o.head.Pairs) == 0 && src.o.head.Suite == x.suite() && !src.o.head.Padded
+		src.o.head.KID != envelope.CustomerKID && src.o.head.KID == x.writeKID() && maps.Equal(src.o.head.Pairs, x.choice.Context) &&
+		src.o.head.Suite == x.suite() && !src.o.head.Padded
 }
 
 // resealCopy lets the store copy the body and gives the target an envelope of its own around the same DEK.
@@ -211,7 +213,6 @@ func (x *exchange) resealCopy(src *copySource, fields, extra []upstream.Field) (
 		return nil, err
 	}
 	defer key.Release()
-	key.Charge(src.o.content)
 	kind := envelope.SinglePut
 	if src.o.manifest != nil {
 		kind = envelope.Multipart
@@ -265,7 +266,7 @@ func (x *exchange) resealed(old *envelope.Attributes) *envelope.Attributes {
 	a := *old
 	a.ObjectID = envelope.NewObjectID()
 	a.Created = x.s.now().Unix()
-	a.Asked = x.asked()
+	a.Asked = x.choice.Asked()
 	a.Extra = old.Carried()
 	return &a
 }
@@ -288,7 +289,7 @@ func (x *exchange) copied(src *copySource, resp *upstream.Response, a *envelope.
 		if src.version != "" {
 			x.set("x-amz-copy-source-version-id", src.version)
 		}
-		x.setSSE(&x.bucket, a)
+		x.setMadeSSE(sse.Made)
 	}}
 }
 

@@ -7,11 +7,12 @@ import (
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/s3xml"
+	"s3veil/proxy/sse"
 )
 
 // uploadPartCopy seals a range of another object as a part.
 func (x *exchange) uploadPartCopy() error {
-	if err := x.checkWriteHeaders(); err != nil {
+	if err := x.readPartEncryption(); err != nil {
 		return err
 	}
 	if err := x.discardBody(); err != nil {
@@ -67,7 +68,7 @@ func (x *exchange) copyPart(u *upload, n int, src *copySource, from, to int64) (
 		if src.version != "" {
 			x.set("x-amz-copy-source-version-id", src.version)
 		}
-		x.setSSE(&x.bucket, u.attrs)
+		x.setUploadSSE(u, sse.Object)
 	}}, nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
+	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4"
 )
@@ -35,6 +36,10 @@ type exchange struct {
 	source netip.Addr
 	tls    bool
 	body   *requestBody // nil until the body is asked for
+
+	choice         sse.Choice       // how the object that this request makes is encrypted
+	customer       *sse.CustomerKey // the client's own key (SSE-C), nil for none; overwritten at the end
+	sourceCustomer *sse.CustomerKey // the same for the source of a copy
 
 	strict    bool             // walks are asked for by name only, whatever the bucket's policy (an operator's tools)
 	paired    context.Context  // holds two reserved connections for a streamed copy, nil otherwise
@@ -93,10 +98,10 @@ func (x *exchange) admit() error {
 	if err := x.checkAmzHeaders(); err != nil {
 		return err
 	}
-	if err := x.authorise(); err != nil {
+	if err := sse.RefusePlain(x.encryptionHeader, x.tls); err != nil {
 		return err
 	}
-	return x.auditable()
+	return x.authorise()
 }
 
 // serve runs the handler of an admitted request.
@@ -165,7 +170,6 @@ func (x *exchange) callOn(c *upstream.Client, r *upstream.Request) (*upstream.Re
 	if id := resp.Get("x-amz-request-id"); id != "" {
 		x.storeID = id
 	}
-	x.note.answered(x, r, resp)
 	if r.Body != nil {
 		x.s.metrics.Bytes("upstream", "out", r.Body.Len())
 	}
@@ -228,9 +232,6 @@ func (x *exchange) logFailure(e s3err.Error) {
 	if x.client != nil {
 		attrs = append(attrs, "client", x.client.name)
 	}
-	if x.note.kid != "" {
-		attrs = append(attrs, "key_id", x.note.kid)
-	}
 	if e.Cause != nil {
 		attrs = append(attrs, "cause", e.Cause.Error())
 	}
@@ -279,6 +280,7 @@ func (x *exchange) finish() { x.end(x.ctx.Response.StatusCode()) }
 // end is finish for exchanges whose engine context may serve another request by now.
 func (x *exchange) end(status int) {
 	x.note.status = status
+	x.forgetCustomerKeys()
 	x.record()
 	x.s.active.Add(-1)
 }

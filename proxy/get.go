@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"s3veil/crypto/size"
 	"s3veil/proxy/s3err"
@@ -23,7 +22,7 @@ type read struct {
 }
 
 func (x *exchange) newRead() (*read, error) {
-	if err := x.refuseCustomerKey(); err != nil {
+	if err := x.readEncryption(); err != nil {
 		return nil, err
 	}
 	r := &read{header: x.head.get("range"), rng: parseRange(x.head.get("range")), cond: readConditions(&x.head)}
@@ -41,17 +40,6 @@ func (x *exchange) newRead() (*read, error) {
 		r.part = n
 	}
 	return r, nil
-}
-
-// refuseCustomerKey refuses a customer's key for what is encrypted without one (FORMAT.md 4.5): whoever sends it believes that
-// it is needed.
-func (x *exchange) refuseCustomerKey() error {
-	for i := range x.head.fields {
-		if strings.HasPrefix(x.head.fields[i].Name, "x-amz-server-side-encryption-customer-") {
-			return s3err.Request("The encryption parameters are not applicable to this object.")
-		}
-	}
-	return nil
 }
 
 // getObject answers GetObject. The common cases cost one request to the store: its answer carries body and envelope.
@@ -83,7 +71,7 @@ func (x *exchange) getObject() error {
 		resp.Body.Close()
 		return lengthError("status %d for range %q", resp.Status, guess)
 	}
-	o, err := x.openObject(&x.bucket, x.req.Key, resp)
+	o, err := x.openObject(&x.bucket, x.req.Key, resp, x.customer)
 	if err != nil {
 		resp.Body.Close()
 		return err
@@ -112,7 +100,7 @@ func (x *exchange) stat(r *read) (*object, error) {
 	if resp.Status != 200 {
 		return nil, x.whichMissing(&x.bucket, x.answerRefusal(resp))
 	}
-	return x.openObject(&x.bucket, x.req.Key, resp)
+	return x.openObject(&x.bucket, x.req.Key, resp, x.customer)
 }
 
 // fetch sends a GET or HEAD with the client's conditions, or pinned to an ETag.

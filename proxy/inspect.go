@@ -153,7 +153,7 @@ func (i *Inspection) open(x *exchange, o *object) {
 		return
 	}
 	i.Envelope = inspectEnvelope(sealed)
-	if err := x.openEnvelope(&x.bucket, o); err != nil {
+	if err := x.openEnvelope(&x.bucket, o, nil); err != nil {
 		o.attrs = nil
 		i.problem(fmt.Errorf("the envelope does not open: %w", err))
 		return

@@ -12,6 +12,7 @@ import (
 	"s3veil/proxy/etag"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3xml"
+	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4"
 	"s3veil/sigv4/checksum"
@@ -20,7 +21,7 @@ import (
 // createMultipartUpload draws the object's keys, starts the upload with the object's envelope in its metadata, and returns
 // a sealed upload id from which any replica can go on.
 func (x *exchange) createMultipartUpload() error {
-	if err := x.checkWriteHeaders(); err != nil {
+	if err := x.chooseEncryption(); err != nil {
 		return err
 	}
 	if err := x.discardBody(); err != nil {
@@ -60,7 +61,7 @@ func (x *exchange) createMultipartUpload() error {
 		return err
 	}
 	x.respond(200, resp)
-	x.setSSE(&x.bucket, a)
+	x.setMadeSSE(sse.Made)
 	if alg, full := declaredNames(a.Declared); alg != "" {
 		x.set("x-amz-checksum-algorithm", alg)
 		x.set("x-amz-checksum-type", full)
@@ -183,7 +184,7 @@ func (x *exchange) partNumber() (int, error) {
 
 // uploadPart seals one part as a stream of its own, under its own part number and with a fresh R.
 func (x *exchange) uploadPart() error {
-	if err := x.checkWriteHeaders(); err != nil {
+	if err := x.readPartEncryption(); err != nil {
 		return err
 	}
 	n, err := x.partNumber()
@@ -211,7 +212,7 @@ func (x *exchange) uploadPart() error {
 	x.respond(200, resp)
 	x.set("etag", etag.ToClient(resp.Get("etag")))
 	x.setPartSums(payload.Checksums())
-	x.setSSE(&x.bucket, u.attrs)
+	x.setUploadSSE(u, sse.Object)
 	return nil
 }
 
@@ -260,7 +261,6 @@ func (x *exchange) sendPart(u *upload, n int, src source, op string) (*upstream.
 		return nil, s3err.TooLarge(src.Len(), maxPut)
 	}
 	x.note.in = src.Len()
-	u.charge(src.Len())
 	req := &upstream.Request{Op: op, Method: "PUT", Key: x.req.Key, Header: x.sideHeaders(),
 		Query: uploadQuery(u.id, upstream.Param{Name: "partNumber", Value: strconv.Itoa(n)})}
 	if src.Len() <= x.s.limits.HeldBody {
@@ -324,6 +324,9 @@ func (x *exchange) abortMultipartUpload() error {
 // listParts shows the parts of an upload with plaintext sizes.
 func (x *exchange) listParts() error {
 	if err := x.discardBody(); err != nil {
+		return err
+	}
+	if err := x.readCustomerKey(); err != nil {
 		return err
 	}
 	id, _, err := x.upstreamUpload()

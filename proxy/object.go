@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"s3veil/crypto/envelope"
+	"s3veil/crypto/kms"
 	"s3veil/crypto/manifest"
 	"s3veil/crypto/size"
 	"s3veil/crypto/stream"
 	"s3veil/keycache"
 	"s3veil/proxy/etag"
 	"s3veil/proxy/s3err"
+	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
 )
 
@@ -70,8 +72,8 @@ func (o *object) clientETag() string {
 }
 
 // openObject classifies an answer of the store and opens its envelope and manifest, in the order of FORMAT.md 5.7. The
-// length check covers the whole object, ranged answers included.
-func (x *exchange) openObject(b *bucket, key string, resp *upstream.Response) (_ *object, err error) {
+// length check covers the whole object, ranged answers included. customer is the client's own key for it, nil for none.
+func (x *exchange) openObject(b *bucket, key string, resp *upstream.Response, customer *sse.CustomerKey) (_ *object, err error) {
 	o := &object{key: key, etag: resp.Get("etag"), header: resp.Header}
 	defer func() {
 		if err != nil {
@@ -88,10 +90,13 @@ func (x *exchange) openObject(b *bucket, key string, resp *upstream.Response) (_
 		if !b.rule.AllowPlaintext {
 			return nil, s3err.ObjectNotEncrypted
 		}
+		if customer != nil {
+			return nil, sse.ErrNotApplicable
+		}
 		o.content = o.stored
 		return o, nil
 	}
-	if err := x.openEnvelope(b, o); err != nil {
+	if err := x.openEnvelope(b, o, customer); err != nil {
 		return nil, err
 	}
 	if err := x.findTable(b, o); err != nil {
@@ -145,54 +150,49 @@ func classify(fields []upstream.Field) (string, error) {
 	return entry, nil
 }
 
-// openEnvelope parses, checks against the configuration, and opens.
-func (x *exchange) openEnvelope(b *bucket, o *object) error {
+// openEnvelope parses, checks against the configuration, and opens. A customer's key is held against the object before any
+// key is used: one for an object without, and none for an object with one, are mistakes of the request (FORMAT.md 4.5).
+func (x *exchange) openEnvelope(b *bucket, o *object, customer *sse.CustomerKey) error {
 	sealed, err := envelope.ParseText(o.entry)
 	if err != nil {
 		return err
 	}
 	o.sealed, o.head = sealed, sealed.Header()
+	if err := matchesCustomer(&o.head, customer); err != nil {
+		return err
+	}
 	kind := envelope.SinglePut
 	if o.head.Kind != envelope.SinglePut {
 		kind = envelope.Multipart
 	}
-	key, err := x.readKey(b, &o.head)
+	key, err := x.readKey(b, &o.head, customer)
 	if err != nil {
-		return err
+		return customerError(err, &o.head, sse.ErrWrongKey)
 	}
 	defer key.Release()
 	o.print = key.Print
-	o.attrs, err = sealed.Open(key.Bound, b.location(o.key), kind)
-	return err
+	x.note.key(o.head.KID, key.Print)
+	if o.attrs, err = sealed.Open(key.Bound, b.location(o.key), kind); err != nil {
+		return customerError(err, &o.head, sse.ErrWrongKey)
+	}
+	x.note.sse = sse.StateOf(o.head.KID, o.attrs.Asked, customer, announced(b), x.st.names).Type
+	return nil
 }
 
 // readKey checks an envelope's clear fields against the bucket's rule, then fetches its intermediate key: what the
 // configuration does not allow never reaches the KMS.
-func (x *exchange) readKey(b *bucket, h *envelope.Header) (keycache.Key, error) {
+func (x *exchange) readKey(b *bucket, h *envelope.Header, customer *sse.CustomerKey) (keycache.Key, error) {
 	switch {
 	case !x.st.suites[h.Suite]:
 		return keycache.Key{}, fmt.Errorf("%w: suite %d is not accepted", envelope.ErrUnsupported, h.Suite)
 	case !b.binds(h.Binding):
 		return keycache.Key{}, fmt.Errorf("%w: binding level %d is not accepted", envelope.ErrUnsupported, h.Binding)
-	case h.KID == "@sse-c":
-		return keycache.Key{}, s3err.InvalidRequest.With(errors.New("object is encrypted with a customer-provided key"))
+	case h.KID == envelope.CustomerKID:
+		return x.openCustomerKey(b, h, customer)
 	case !b.kids[h.KID]:
-		return keycache.Key{}, x.aboutKey(h.KID, x.st.notListed(h.KID))
+		return keycache.Key{}, fmt.Errorf("%w: key %q is not on the bucket's list", kms.ErrAccessDenied, h.KID)
 	}
-	key, err := x.s.keys.ForReading(x.context(), x.client.name, h.KID, h.Wrapped, b.realm, h.Pairs)
-	if err == nil {
-		x.note.key(h.KID, key.Print)
-	}
-	return key, x.aboutKey(h.KID, err)
-}
-
-// writeKey returns the intermediate key for new envelopes of a bucket.
-func (x *exchange) writeKey(b *bucket) (keycache.Key, error) {
-	key, err := x.s.keys.ForWriting(x.context(), x.client.name, b.kid, b.realm, nil)
-	if err == nil {
-		x.note.key(key.KID, key.Print)
-	}
-	return key, x.aboutKey(b.kid, err)
+	return x.s.keys.ForReading(x.context(), x.client.name, h.KID, h.Wrapped, b.realm, h.Pairs)
 }
 
 // findTable finds the part table and compares it with the stored length.

@@ -13,6 +13,7 @@ import (
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/s3xml"
+	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4"
 	"s3veil/sigv4/checksum"
@@ -127,7 +128,7 @@ func (x *exchange) verifyForm(form *postForm) error {
 	if err := x.checkAmzHeaders(); err != nil {
 		return err
 	}
-	return x.checkWriteHeaders()
+	return x.chooseEncryption()
 }
 
 // keptOfPost are the request's own headers; all others are the form's to say.
@@ -195,7 +196,7 @@ func (x *exchange) post(body *requestBody, reader *formReader, form *postForm) e
 	}
 	defer resp.Body.Close()
 	x.respondForm(form, resp, payload)
-	x.setSSE(&x.bucket, w.attrs)
+	x.setMadeSSE(sse.Object)
 	return nil
 }
 

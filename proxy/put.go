@@ -3,70 +3,36 @@ package proxy
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
-	"strings"
 
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/kms"
 	"s3veil/keycache"
 	"s3veil/proxy/etag"
 	"s3veil/proxy/s3err"
+	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4"
 )
 
-var (
-	errReservedMetadata = errors.New("metadata names that start with s3veil are reserved")
-	errSSELater         = errors.New("only AES256 server-side encryption is available")
-)
+var errReservedMetadata = errors.New("metadata names that start with s3veil are reserved")
 
 // maxPut is the largest plaintext of one PUT or part: a store that caps them at 5 GiB measures the ciphertext.
 const maxPut = 5366088928
 
-// checkWriteHeaders refuses what would be misunderstood: encryption modes other than the default, unknown x-amz-* headers.
-func (x *exchange) checkWriteHeaders() error {
-	for i := range x.head.fields {
-		name, value := x.head.fields[i].Name, x.head.fields[i].Value
-		if !strings.HasPrefix(name, "x-amz-server-side-encryption") && !strings.HasPrefix(name, "x-amz-copy-source-server-side-encryption") {
-			continue
-		}
-		switch {
-		case name == "x-amz-server-side-encryption" && value == "AES256":
-		case name == "x-amz-server-side-encryption" && !strings.HasPrefix(value, "aws:kms"):
-			return s3err.InvalidEncryptionAlgorithm.With(fmt.Errorf("%s: %s", name, value))
-		default:
-			return s3err.NotImplemented.With(errSSELater)
-		}
-	}
-	if x.bucket.rule.RequireSSE && !x.head.has("x-amz-server-side-encryption") {
-		return s3err.AccessDenied.With(errors.New("bucket demands that requests name encryption"))
-	}
-	return nil
-}
-
-// asked is TLV 80: what the client asked for, nil for nothing.
-func (x *exchange) asked() *byte {
-	if x.head.get("x-amz-server-side-encryption") == "AES256" {
-		a := askedAES256
-		return &a
-	}
-	return nil
-}
-
 // newAttributes draws the keys of a new object.
 func (x *exchange) newAttributes() *envelope.Attributes {
-	a := &envelope.Attributes{DEK: envelope.NewDEK(), ObjectID: envelope.NewObjectID(), Created: x.s.now().Unix(), Asked: x.asked()}
-	return a
+	return &envelope.Attributes{DEK: envelope.NewDEK(), ObjectID: envelope.NewObjectID(), Created: x.s.now().Unix(), Asked: x.choice.Asked()}
 }
 
 // newHeader is the clear part of a new envelope.
 func (x *exchange) newHeader(b *bucket, kind envelope.Kind, key keycache.Key) envelope.Header {
-	return envelope.Header{Suite: x.suite(), Kind: kind, Binding: b.rule.BindingWrite, KID: key.KID, Wrapped: key.Wrapped}
+	return envelope.Header{Suite: x.suite(), Kind: kind, Binding: b.rule.BindingWrite, KID: key.KID, Wrapped: key.Wrapped,
+		Pairs: x.choice.Context}
 }
 
 // putObject answers PutObject.
 func (x *exchange) putObject() error {
-	if err := x.checkWriteHeaders(); err != nil {
+	if err := x.chooseEncryption(); err != nil {
 		return err
 	}
 	payload, err := x.openPayload()
@@ -89,7 +55,7 @@ func (x *exchange) putObject() error {
 	x.respond(200, resp)
 	x.set("etag", etag.ToClient(resp.Get("etag")))
 	x.setSums(payload.Checksums())
-	x.setSSE(&x.bucket, w.attrs)
+	x.setMadeSSE(sse.Made)
 	if resp.Get("x-amz-object-size") != "" { // some stores tell the size, theirs
 		x.set("x-amz-object-size", itoa(w.attrs.Length))
 	}
@@ -189,7 +155,6 @@ func (w *write) seal(req *upstream.Request) error {
 		return err
 	}
 	defer key.Release()
-	key.Charge(w.attrs.Length)
 	sealed, err := sealObject(w.x.newHeader(w.b, envelope.SinglePut, key), key.Bound, w.b.location(w.key), w.attrs, w.fields)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"s3veil/proxy/policy"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
+	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4"
 )
@@ -24,6 +25,7 @@ type state struct {
 	stores    map[string]*store
 	verifier  sigv4.Verifier
 	suites    map[stream.Suite]bool
+	names     *sse.Names
 }
 
 // client is a principal with its policy.
@@ -53,7 +55,6 @@ type bucket struct {
 	realm    string
 	bound    string
 	store    *store
-	kid      string // wraps
 	kids     map[string]bool
 }
 
@@ -62,7 +63,8 @@ const controlConns = 64
 
 func (s *Server) newState(set Settings, old *state) (*state, error) {
 	st := &state{settings: set, router: s3op.Router{Domains: set.Domains},
-		clients: map[string]*client{}, stores: map[string]*store{}, suites: map[stream.Suite]bool{}}
+		clients: map[string]*client{}, stores: map[string]*store{}, suites: map[stream.Suite]bool{},
+		names: sse.NewNames(set.Families, set.Aliases)}
 	var problems []error
 	for _, u := range set.Upstreams {
 		if _, dup := st.stores[u.Name]; dup {
@@ -184,9 +186,6 @@ func (st *state) bucket(name string) (bucket, error) {
 			for _, kid := range st.settings.Families[id] {
 				b.kids[kid] = true
 			}
-		}
-		if family := st.settings.Families[r.Key]; len(family) > 0 {
-			b.kid = family[0]
 		}
 		return b, nil
 	}

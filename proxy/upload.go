@@ -6,6 +6,7 @@ import (
 
 	"s3veil/crypto/envelope"
 	"s3veil/proxy/s3err"
+	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4/checksum"
 )
@@ -16,8 +17,7 @@ type upload struct {
 	id       string // the store's
 	head     envelope.Header
 	attrs    *envelope.Attributes
-	state    string      // key of the state object, empty for tokens
-	charge   func(int64) // counts plaintext below the upload's intermediate key
+	state    string // key of the state object, empty for tokens
 }
 
 // declared is the checksum that the client announced at Create, None for nothing.
@@ -57,14 +57,20 @@ func (x *exchange) openUpload() (*upload, error) {
 		}
 	}
 	u.id, u.head = token.UpstreamID, token.Envelope.Header()
-	key, err := x.readKey(&x.bucket, &u.head)
+	if matchesCustomer(&u.head, x.customer) != nil {
+		return nil, sse.ErrUploadKeyMissing
+	}
+	key, err := x.readKey(&x.bucket, &u.head, x.customer)
 	if err != nil {
-		return nil, err
+		return nil, customerError(err, &u.head, sse.ErrUploadWrongKey)
 	}
 	defer key.Release()
-	u.charge = key.Charge
-	u.attrs, err = token.Open(key.Bound, x.bucket.location(x.req.Key))
-	return u, err
+	x.note.key(u.head.KID, key.Print)
+	if u.attrs, err = token.Open(key.Bound, x.bucket.location(x.req.Key)); err != nil {
+		return nil, err
+	}
+	x.note.sse = x.uploadState(u).Type
+	return u, nil
 }
 
 // upstreamUpload returns the store's upload id for Abort and ListParts, which need neither KMS nor customer key.

@@ -50,6 +50,7 @@ func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
 	w.settings = proxy.Settings{
 		Domains: l.Domains,
 		Regions: l.Regions,
+		Aliases: l.aliases(),
 		Write:   stream.Suite(l.Format.Write),
 		Read:    suites(l.Format.Read),
 	}
@@ -69,8 +70,18 @@ func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
 	}
 	w.keys(l, old)
 	w.settings.Buckets = l.buckets()
-	w.settings.Cache = l.keyCache()
 	return w
+}
+
+// aliases are the further names of configured keys.
+func (l *loaded) aliases() map[string]string {
+	out := map[string]string{}
+	for i := range l.KMS.Keys {
+		for _, name := range l.KMS.Keys[i].Aliases {
+			out[name] = l.KMS.Keys[i].ID
+		}
+	}
+	return out
 }
 
 // secretFile reads a secret that only has a file form.
@@ -250,19 +261,11 @@ func (l *loaded) options(log *slog.Logger, memory int64) proxy.Options {
 			IdleTimeout:   time.Duration(m.IdleTimeout),
 			StallTimeout:  time.Duration(m.StallTimeout),
 		},
-	}
-}
-
-// keyCache are the bounds of the key cache.
-func (l *loaded) keyCache() keycache.Options {
-	c := &l.KMS.Cache
-	return keycache.Options{
-		MaxAge:      time.Duration(c.MaxAge),
-		MaxUses:     int64(c.MaxUses),
-		MaxBytes:    int64(c.MaxBytes),
-		ReadEntries: c.Entries,
-		PerObject:   l.DEK.Cache == "off",
-		MissRate:    float64(l.Limits.KMSMisses),
-		Outage:      keycache.Outage{Read: time.Duration(l.KMS.Outage.Read), WriteCached: l.KMS.Outage.Write == "cached"},
+		Cache: keycache.Options{
+			PerObject: l.DEK.Cache == "off",
+			MissRate:  float64(m.KMSMisses),
+			Outage: keycache.Outage{Read: time.Duration(l.KMS.Outage.Read),
+				WriteCached: l.KMS.Outage.Write == "cached"},
+		},
 	}
 }

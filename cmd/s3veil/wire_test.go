@@ -64,6 +64,9 @@ func TestSettingsSayWhatTheConfigurationSays(t *testing.T) {
 	if !slices.Equal(set.Families["main"], []string{"main"}) || !slices.Equal(set.Families["alias/main"], []string{"main"}) || len(set.KEKs) != 1 {
 		t.Errorf("families %v, %d keys", set.Families, len(set.KEKs))
 	}
+	if set.Aliases["alias/main"] != "main" {
+		t.Errorf("aliases %v", set.Aliases)
+	}
 	if set.Write != stream.ChaCha20Poly1305 || len(set.Read) != 2 || len(set.TrustProxies) != 3 {
 		t.Errorf("%v %v %v", set.Write, set.Read, set.TrustProxies)
 	}

@@ -178,8 +178,10 @@ func TestFieldsThatBecomeHeaders(t *testing.T) {
 		status int
 		code   string
 	}{
-		"other encryption":    {field{name: "x-amz-server-side-encryption", value: "aws:kms"}, 501, "NotImplemented"},
-		"customer key":        {field{name: "x-amz-server-side-encryption-customer-algorithm", value: "AES256"}, 501, "NotImplemented"},
+		"dual encryption":     {field{name: "x-amz-server-side-encryption", value: "aws:kms:dsse"}, 501, "NotImplemented"},
+		"unknown encryption":  {field{name: "x-amz-server-side-encryption", value: "AES512"}, 400, "InvalidArgument"},
+		"key without method":  {field{name: "x-amz-server-side-encryption-aws-kms-key-id", value: "main"}, 400, "InvalidArgument"},
+		"customer key":        {field{name: "x-amz-server-side-encryption-customer-algorithm", value: "AES256"}, 400, "InvalidRequest"},
 		"unknown header":      {field{name: "x-amz-made-up", value: "1"}, 501, "NotImplemented"},
 		"reserved metadata":   {field{name: "x-amz-meta-s3veil", value: "1"}, 400, "InvalidArgument"},
 		"header injection":    {field{name: "x-amz-meta-a", value: "1\r\nx-amz-acl: public-read"}, 400, "InvalidArgument"},
