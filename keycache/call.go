@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"s3veil/crypto/kms"
@@ -31,7 +30,7 @@ func (c *Cache) generate(ctx context.Context, k *kek, ec kms.Context) (*entry, e
 	defer key.Zero()
 	var wrapped []byte
 	born := c.now()
-	err := c.call(ctx, k, opGenerate, c.opts.Tries, func(ctx context.Context) (err error) {
+	err := c.call(ctx, k, opGenerate, c.opts.Tries, c.opts.CallTimeout, func(ctx context.Context) (err error) {
 		key, wrapped, err = k.Provider.Generate(ctx, k.Name, ec)
 		return err
 	})
@@ -41,7 +40,7 @@ func (c *Cache) generate(ctx context.Context, k *kek, ec kms.Context) (*entry, e
 	if err != nil {
 		return nil, err
 	}
-	return newEntry(idOfContext(k.KID, wrapped, ec), k.KID, wrapped, &key, ec, born, c.opts.MaxAge), nil
+	return newEntry(idOfContext(k.KID, wrapped, ec), k.KID, wrapped, &key, ec, born, c.limits.Load().maxAge), nil
 }
 
 // unwrap asks for the key of a blob. The entry comes with one reference.
@@ -49,7 +48,7 @@ func (c *Cache) unwrap(ctx context.Context, k *kek, at id, wrapped []byte, ec km
 	var key kms.Key32
 	defer key.Zero()
 	born := c.now()
-	err := c.call(ctx, k, opUnwrap, c.opts.Tries, func(ctx context.Context) (err error) {
+	err := c.call(ctx, k, opUnwrap, c.opts.Tries, c.opts.CallTimeout, func(ctx context.Context) (err error) {
 		key, err = k.Provider.Unwrap(ctx, k.Name, wrapped, ec)
 		return err
 	})
@@ -59,7 +58,7 @@ func (c *Cache) unwrap(ctx context.Context, k *kek, at id, wrapped []byte, ec km
 	if err != nil {
 		return nil, err
 	}
-	return newEntry(at, k.KID, wrapped, &key, ec, born, c.opts.MaxAge), nil
+	return newEntry(at, k.KID, wrapped, &key, ec, born, c.limits.Load().maxAge), nil
 }
 
 // idOfContext is idOf for a merged context.
@@ -122,23 +121,26 @@ func (c *Cache) once(ctx context.Context, cache string, k *kek, at flightName, e
 }
 
 // call tries an operation until it succeeds, is refused, or the tries or their time are used up. Only throttling and
-// unavailability are tried again (FORMAT.md B.1).
-func (c *Cache) call(caller context.Context, k *kek, op string, tries int, f func(context.Context) error) error {
+// unavailability are tried again (FORMAT.md B.1). one is the time of each try.
+func (c *Cache) call(caller context.Context, k *kek, op string, tries int, one time.Duration, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(caller, c.opts.TryWindow)
 	defer cancel()
 	var last error
 	for try := 0; ; try++ {
-		if !k.breaker.allow(c.now()) {
+		began := c.now()
+		if !k.breaker.allow(began) {
 			if last == nil {
-				last = fmt.Errorf("%w: %q has failed several times and is left alone for a while", kms.ErrUnavailable, k.KID)
+				last = fmt.Errorf("%w: the KMS of %q has failed several times and is left alone for a moment", kms.ErrUnavailable, k.KID)
 			}
 			return last
 		}
-		last = c.try(ctx, k, op, f)
+		last = c.try(ctx, k, op, one, f)
 		if caller.Err() != nil {
 			return last // says nothing about the KMS
 		}
-		k.breaker.report(c.now(), outage(last))
+		if kind := k.breaker.report(began, c.now(), last); kind != "" {
+			c.opts.Observe(Event{Kind: kind, KID: k.KID, Err: last})
+		}
 		if !outage(last) || try+1 >= tries {
 			return last
 		}
@@ -153,8 +155,8 @@ func (c *Cache) call(caller context.Context, k *kek, op string, tries int, f fun
 }
 
 // try makes one call with its own deadline. A call that ran into it is kms.ErrUnavailable.
-func (c *Cache) try(ctx context.Context, k *kek, op string, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.opts.CallTimeout)
+func (c *Cache) try(ctx context.Context, k *kek, op string, one time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, one)
 	defer cancel()
 	start := time.Now()
 	err := f(ctx)
@@ -166,49 +168,4 @@ func (c *Cache) try(ctx context.Context, k *kek, op string, f func(context.Conte
 	}
 	c.opts.Observe(Event{Kind: kindKMS, KID: k.KID, Op: op, Err: err, Seconds: time.Since(start).Seconds()})
 	return err
-}
-
-// breaker keeps calls away from a KMS that is out: after several failures in a row only one call in a while goes through,
-// until one succeeds. The zero value lets everything through.
-type breaker struct {
-	mu       sync.Mutex
-	failures int
-	retryAt  time.Time // no call before
-	pause    time.Duration
-}
-
-// The thresholds of breaker.
-const (
-	breakAfter = 5
-	firstBreak = time.Second
-	lastBreak  = 15 * time.Second
-)
-
-// allow reports whether a call may go through. While out, it lets the first one after each pause through.
-func (b *breaker) allow(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.failures < breakAfter {
-		return true
-	}
-	if now.Before(b.retryAt) {
-		return false
-	}
-	b.retryAt = now.Add(b.pause) // this one is the probe
-	return true
-}
-
-// report takes the outcome of a call that was let through.
-func (b *breaker) report(now time.Time, out bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !out {
-		b.failures, b.pause = 0, 0
-		return
-	}
-	b.failures++
-	if b.failures >= breakAfter {
-		b.pause = min(max(2*b.pause, firstBreak), lastBreak)
-		b.retryAt = now.Add(b.pause)
-	}
 }

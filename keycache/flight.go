@@ -71,7 +71,7 @@ func (c *Cache) land(now time.Time, f *flight, key writeName, e *entry, err erro
 		e = c.fallBack(now, f, key, current)
 	default:
 		f.entry = e
-		if current { // or else it came from a provider that a reload has replaced
+		if current && !c.limits.Load().perObject { // or else it came from a provider that a reload has replaced
 			evictedRead, evictedWrite = c.insert(f, key, e)
 		}
 	}
@@ -124,17 +124,14 @@ func (c *Cache) fallBack(now time.Time, f *flight, key writeName, current bool) 
 
 // bridge returns an expired entry that the outage policy still serves, or one that has not expired yet.
 func (c *Cache) bridge(now time.Time, at flightName, key writeName) *entry {
+	lim := c.limits.Load()
 	if !at.write {
-		if e, ok := c.reads.Peek(at.id); ok && now.Before(e.readUntil.Add(c.opts.Outage.Read)) {
+		if e, ok := c.reads.Peek(at.id); ok && now.Before(e.readUntil.Add(lim.outage.Read)) {
 			return e
 		}
 		return nil
 	}
-	more := time.Duration(0)
-	if c.opts.Outage.WriteCached {
-		more = c.opts.Outage.Read
-	}
-	if e, ok := c.writes(key).Peek(key); ok && now.Before(e.writeUntil.Add(more)) && e.uses < c.opts.MaxUses {
+	if e, ok := c.writes(key).Peek(key); ok && now.Before(e.writeUntil.Add(lim.bridgeWrites())) && !e.spent(lim) {
 		return e
 	}
 	return nil
@@ -157,7 +154,7 @@ func (c *Cache) await(ctx context.Context, f *flight) (key Key, again bool, err 
 		err = ctx.Err()
 	case f.err != nil:
 		err = f.err
-	case f.name.write && f.entry.uses >= c.opts.MaxUses:
+	case f.name.write && f.entry.spent(c.limits.Load()):
 		again = true
 	default:
 		if f.name.write {

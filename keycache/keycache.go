@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -24,15 +25,16 @@ type KEK struct {
 	Name     string       // the key's name inside the provider
 }
 
-// Options configure a Cache. Zero values mean the defaults given.
+// Options configure a Cache. Zero values mean the defaults given. Those marked * can be changed by Configure.
 type Options struct {
 	KEKs        []KEK
-	MaxAge      time.Duration // 15 minutes, which is also the most; write keys are replaced up to a fifth earlier
-	MaxUses     int64         // per write key: 1 << 19, which is also the most; one use seals two envelopes at most
-	ReadEntries int           // 10,000
+	MaxAge      time.Duration // * 15 minutes, which is also the most; write keys are replaced once two thirds of it, or a little less, are over
+	MaxUses     int64         // * per write key: 1 << 19, which is also the most; one use seals two envelopes at most
+	MaxBytes    int64         // * plaintext per write key, as told by Key.Charge: 16 TiB
+	ReadEntries int           // * 10,000
 	WriteKeys   int           // write keys of contexts with client pairs: 1,000
-	Outage      Outage        // what expired entries are good for while the KMS is away
-	PerObject   bool          // dek.cache: off — a fresh IKEK per envelope, no reuse; then every read counts as a miss
+	Outage      Outage        // * what expired entries are good for while the KMS is away
+	PerObject   bool          // * dek.cache: off — a fresh IKEK per envelope, no reuse; then every read counts as a miss
 	MissRate    float64       // unwraps of unseen blobs per second and (client, realm): 100; burst the same; four times that per client
 	CallTimeout time.Duration // 5 s per try
 	Tries       int           // 3
@@ -49,10 +51,11 @@ type Outage struct {
 
 // Event is one observation, for metrics. Every ForWriting and ForReading gives exactly one "hit" (answered from the
 // cache, refusals included), "miss" (the KMS was needed, or the rate limit refused) or "expired" (the outage policy
-// served an expired key). "evicted" is an entry that made room for another; "kms" is one call, successful or not.
+// served an expired key). "evicted" is an entry that made room for another; "kms" is one call, successful or not. "away"
+// comes once when the KMS of a key has failed several times in a row, and "back" with its first answer after that.
 type Event struct {
 	Kind    string
-	Cache   string // "read" or "write"; empty for "kms"
+	Cache   string // "read" or "write"; empty for "kms", "away" and "back"
 	KID     string
 	Op      string // of "kms": "generate", "unwrap", "health"
 	Err     error
@@ -70,6 +73,16 @@ type Key struct {
 	Bound   *kms.Key32
 	Print   Fingerprint
 	Release func()
+
+	entry *entry
+}
+
+// Charge counts n bytes of plaintext that are sealed below the key, towards Options.MaxBytes: for the bytes of one object
+// or part, also after Release. The key that reaches the limit seals nothing further.
+func (k Key) Charge(n int64) {
+	if k.entry != nil {
+		k.entry.bytes.Add(n)
+	}
 }
 
 // ErrMissLimit reports that a client's unwraps of unseen blobs exceed the rate limit (503 SlowDown).
@@ -79,6 +92,7 @@ var ErrMissLimit = errors.New("keycache: too many keys asked of the KMS")
 const (
 	maxAge        = 15 * time.Minute
 	maxUses       = 1 << 19 // of 2^20 envelopes: the start of a multipart upload seals a token and an object with one key
+	maxBytes      = 16 << 40
 	maxOutage     = 24 * time.Hour
 	maxWrapped    = 1024
 	refusalAge    = 5 * time.Second
@@ -91,12 +105,15 @@ const (
 	kindExpired   = "expired"
 	kindEvicted   = "evicted"
 	kindKMS       = "kms"
+	kindAway      = "away"
+	kindBack      = "back"
 	sweepInterval = time.Minute
 )
 
 // Cache hands out intermediate keys. It is safe for concurrent use.
 type Cache struct {
-	opts   Options
+	opts   Options // but for what limits holds
+	limits atomic.Pointer[limits]
 	now    func() time.Time
 	misses *missLimits
 	ctx    context.Context // of calls that outlive their callers; ends with Close
@@ -116,8 +133,7 @@ type Cache struct {
 // kek is a configured key with what is known of its KMS.
 type kek struct {
 	KEK
-	breaker   breaker
-	healthyAt time.Time // of the last canary that came back; guarded by Cache.mu
+	breaker breaker
 }
 
 // writeName names a write key. pairs is canonical, and empty without client pairs.
@@ -136,6 +152,7 @@ func New(opts Options) (*Cache, error) {
 		return nil, err
 	}
 	c := &Cache{opts: opts, now: opts.Now, flights: map[flightName]*flight{}}
+	c.limits.Store(opts.limits())
 	c.misses = newMissLimits(opts.MissRate)
 	c.reads = newLRU(opts.ReadEntries, func(_ id, e *entry) { e.drop() })
 	c.plain = newLRU(plainKeys, func(_ writeName, e *entry) { e.drop() })
@@ -158,44 +175,6 @@ func newLRU[K comparable, V any](size int, evict func(K, V)) *simplelru.LRU[K, V
 	return l
 }
 
-func (o Options) withDefaults() (Options, error) {
-	bound(&o.MaxAge, maxAge)
-	bound(&o.MaxUses, maxUses)
-	bound(&o.ReadEntries, 10_000)
-	bound(&o.WriteKeys, 1_000)
-	bound(&o.MissRate, 100)
-	bound(&o.CallTimeout, 5*time.Second)
-	bound(&o.Tries, 3)
-	bound(&o.TryWindow, 10*time.Second)
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Observe == nil {
-		o.Observe = func(Event) {}
-	}
-	var wrong []error
-	refuse := func(bad bool, what string) {
-		if bad {
-			wrong = append(wrong, errors.New("keycache: "+what))
-		}
-	}
-	refuse(o.MaxAge < 0 || o.MaxAge > maxAge, "MaxAge must be at most 15 minutes")
-	refuse(o.MaxUses < 0 || o.MaxUses > maxUses, "MaxUses must be at most 524,288")
-	refuse(o.ReadEntries < 0 || o.WriteKeys < 0, "numbers of entries must not be negative")
-	refuse(o.MissRate < 0, "MissRate must not be negative")
-	refuse(o.CallTimeout < 0 || o.TryWindow < 0 || o.Tries < 0, "times and tries of calls must not be negative")
-	refuse(o.Outage.Read < 0 || o.Outage.Read > maxOutage, "Outage.Read must be at most 24 hours")
-	return o, errors.Join(wrong...)
-}
-
-// bound replaces the zero value by a default.
-func bound[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
-}
-
 // ForWriting returns the write key of (kid, realm, pairs) and counts one use, which is good for two envelopes of one
 // request. client limits misses of new contexts and realms.
 //
@@ -207,7 +186,7 @@ func (c *Cache) ForWriting(ctx context.Context, client, kid, realm string, pairs
 	if len(pairs) > 0 {
 		name.pairs = string(pairs.Canonical())
 	}
-	if c.opts.PerObject {
+	if c.limits.Load().perObject {
 		return c.generateOnce(ctx, name, pairs)
 	}
 	for {
@@ -231,16 +210,21 @@ func (c *Cache) findWriteKey(client string, name writeName, pairs kms.Context) (
 		c.mu.Unlock()
 		return Key{}, nil, err
 	}
-	lru := c.writes(name)
-	e, found := lru.Get(name)
-	if found && now.Before(e.writeUntil) && e.uses < c.opts.MaxUses {
+	lim := c.limits.Load()
+	e, found := c.writes(name).Get(name)
+	event := Event{Kind: kindHit, Cache: cacheWrite, KID: k.KID}
+	usable := found && !e.spent(lim) && now.Before(e.writeUntil)
+	if found && !usable && !e.spent(lim) && k.breaker.away() && now.Before(e.writeUntil.Add(lim.bridgeWrites())) {
+		usable, event.Kind = true, kindExpired // nobody has to wait until a call to a KMS known to be away has failed
+	}
+	if usable {
 		e.uses++
 		key := e.key()
-		if !now.Before(e.refreshAt) {
+		if !now.Before(e.refreshAt) || e.nearlySpent(lim) {
 			c.refresh(now, k, name, pairs, e)
 		}
 		c.mu.Unlock()
-		c.opts.Observe(Event{Kind: kindHit, Cache: cacheWrite, KID: k.KID})
+		c.opts.Observe(event)
 		return key, nil, nil
 	}
 	f, err := c.joinWrite(now, k, client, name, pairs, found)
@@ -271,9 +255,18 @@ func (c *Cache) joinWrite(now time.Time, k *kek, client string, name writeName, 
 	return f, nil
 }
 
+// refreshPause is the time to the next attempt, where one to replace a write key ahead of its end has failed.
+const refreshPause = 15 * time.Second
+
 // refresh starts to replace a write key that will expire soon, so that nobody has to wait for it. Nobody does.
 func (c *Cache) refresh(now time.Time, k *kek, name writeName, pairs kms.Context, e *entry) {
-	e.refreshAt = now.Add(c.opts.MaxAge / 60) // the next attempt, should this one fail
+	e.refreshAt = now.Add(min(refreshPause, c.limits.Load().maxAge/60))
+	if !now.Before(e.writeUntil) {
+		e.refreshAt = now // only a KMS that is away has let it get so old: it is asked as often as the breaker allows
+	}
+	if !k.breaker.open(now) {
+		return
+	}
 	at := flightName{write: true, id: idOf(name.kid, nil, name.realm, pairs)}
 	if c.flights[at] == nil && c.refusal(at.id, now) == nil {
 		c.startWrite(k, at, name, pairs)
@@ -304,7 +297,8 @@ func (c *Cache) ForReading(ctx context.Context, client, kid string, wrapped []by
 		c.opts.Observe(Event{Kind: kindHit, Cache: cacheRead, KID: k.KID})
 		return key, nil
 	}
-	if c.opts.PerObject {
+	lim := c.limits.Load()
+	if lim.perObject {
 		err = c.admit(now, at.id, client, realm, found)
 		c.mu.Unlock()
 		if err != nil {
@@ -314,6 +308,15 @@ func (c *Cache) ForReading(ctx context.Context, client, kid string, wrapped []by
 		return c.unwrapOnce(ctx, k, at.id, wrapped, kms.RealmContext(realm, pairs))
 	}
 	f := c.flights[at]
+	if found && k.breaker.away() && now.Before(e.readUntil.Add(lim.outage.Read)) {
+		key := e.key()
+		if f == nil && k.breaker.open(now) && c.refusal(at.id, now) == nil {
+			c.startRead(k, at, wrapped, realm, pairs)
+		}
+		c.mu.Unlock()
+		c.opts.Observe(Event{Kind: kindExpired, Cache: cacheRead, KID: k.KID})
+		return key, nil
+	}
 	if f == nil {
 		if err = c.admit(now, at.id, client, realm, found); err == nil {
 			f = c.startRead(k, at, wrapped, realm, pairs)

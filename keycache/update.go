@@ -76,37 +76,53 @@ func (c *Cache) replaced(now time.Time, next map[string]*kek) {
 	}
 }
 
-// Health reports whether kid is usable, from the KMS or from cached entries that still serve. While it is usable,
-// that costs at most two canaries a minute.
+// Health reports whether kid is usable, from the KMS or from cached entries that still serve. It returns within three
+// seconds. Any call that came back proves that the KMS is usable; only for want of one the KMS gets a canary: at most two a
+// minute, one in five minutes while there is a fresh write key, and every time while the KMS is away.
 func (c *Cache) Health(ctx context.Context, kid string) error {
 	now := c.now()
 	c.mu.Lock()
 	k, err := c.kek(kid)
-	usable := err == nil && (now.Before(k.healthyAt.Add(healthAge)) || c.wraps(now, kid))
+	proof := healthAge
+	if err == nil && c.wraps(now, kid) {
+		proof = freshHealthAge
+	}
 	c.mu.Unlock()
-	if err != nil || usable {
+	if err != nil || !k.breaker.away() && now.Before(k.breaker.answered().Add(proof)) {
 		return err
 	}
-	err = c.call(ctx, k, opHealth, 1, func(ctx context.Context) error {
-		if p, ok := k.Provider.(keyHealth); ok {
-			return p.KeyHealth(ctx, k.Name)
-		}
-		return k.Provider.Health(ctx)
-	})
+	err = c.canary(ctx, k)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err == nil {
-		k.healthyAt = now
-		return nil
-	}
-	if c.serves(now, kid) {
+	if err != nil && c.serves(now, kid) {
 		return nil
 	}
 	return err
 }
 
-// healthAge is how long a canary that came back proves that the KMS is usable.
-const healthAge = 30 * time.Second
+// canary makes one call to the KMS of k. It ends in time for those who wait for Health, whatever the KMS does.
+func (c *Cache) canary(ctx context.Context, k *kek) error {
+	ask := k.Provider.Health
+	if p, ok := k.Provider.(keyHealth); ok {
+		ask = func(ctx context.Context) error { return p.KeyHealth(ctx, k.Name) }
+	}
+	return c.call(ctx, k, opHealth, 1, min(c.opts.CallTimeout, healthTimeout), ask)
+}
+
+// Away reports whether the last call to the KMS of kid found it out of reach or overloaded.
+func (c *Cache) Away(kid string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, ok := c.keks[kid]
+	return ok && k.breaker.away()
+}
+
+// How long an answer proves that the KMS is usable, without and with a fresh write key, and the time of a canary.
+const (
+	healthAge      = 30 * time.Second
+	freshHealthAge = 5 * time.Minute
+	healthTimeout  = 3 * time.Second
+)
 
 // keyHealth is implemented by providers that can check one of their keys alone.
 type keyHealth interface {
@@ -125,8 +141,9 @@ func (c *Cache) wraps(now time.Time, kid string) bool {
 
 // serves reports whether any entry under kid can still be handed out; the caller holds mu.
 func (c *Cache) serves(now time.Time, kid string) bool {
+	lim := c.limits.Load()
 	for _, e := range c.reads.Values() {
-		if e.kid == kid && now.Before(e.readUntil.Add(c.opts.Outage.Read)) {
+		if e.kid == kid && now.Before(e.readUntil.Add(lim.outage.Read)) {
 			return true
 		}
 	}
@@ -148,18 +165,15 @@ func (c *Cache) Stats() map[string]int {
 // mu.
 func (c *Cache) sweep(now time.Time) {
 	c.sweepAt = now.Add(sweepInterval)
+	lim := c.limits.Load()
 	for _, e := range c.reads.Values() {
-		if !now.Before(e.readUntil.Add(c.opts.Outage.Read)) {
+		if !now.Before(e.readUntil.Add(lim.outage.Read)) {
 			c.reads.Remove(e.id)
 		}
 	}
-	more := time.Duration(0)
-	if c.opts.Outage.WriteCached {
-		more = c.opts.Outage.Read
-	}
 	for _, lru := range []*simplelru.LRU[writeName, *entry]{c.plain, c.paired} {
 		for _, name := range lru.Keys() {
-			if e, ok := lru.Peek(name); ok && !now.Before(e.writeUntil.Add(more)) {
+			if e, ok := lru.Peek(name); ok && !now.Before(e.writeUntil.Add(lim.bridgeWrites())) {
 				lru.Remove(name)
 			}
 		}

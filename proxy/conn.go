@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -11,23 +10,8 @@ import (
 	"time"
 )
 
-// countedListener hands out connections that are counted and whose writes may take any time as long as they move.
-type countedListener struct {
-	net.Listener
-	s *Server
-}
-
-// Accept waits for the next connection.
-func (l *countedListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	l.s.conns.Add(1)
-	return &countedConn{Conn: c, s: l.s}, nil
-}
-
-// countedConn lies below TLS: a TLS write that has timed out cannot be resumed, a plain one can.
+// countedConn is a client's TCP connection, below TLS: a TLS write that has timed out cannot be resumed, a plain one can. It
+// is counted, its writes may take any time as long as they move, and its read deadline costs a timer only now and then.
 type countedConn struct {
 	net.Conn
 	s      *Server
@@ -35,24 +19,54 @@ type countedConn struct {
 	armed  time.Time   // when the write deadline was last set
 	heard  atomic.Bool // the client has sent something
 	unread atomic.Bool // the client may still be sending a body that nobody wants
+
+	// The read deadline asked for, and the one that the runtime knows, which may be an earlier one: then Read goes on. The
+	// engine asks for two per request, and a runtime timer costs as much as a small read. Both belong to the reading goroutine.
+	until, timer time.Time
 }
 
-// Read notes that the client has sent something.
+// Read reads up to the deadline. It notes that the client has sent something.
 func (c *countedConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 && !c.heard.Load() {
-		c.heard.Store(true)
+	for {
+		n, err := c.Conn.Read(p)
+		if n > 0 && !c.heard.Load() {
+			c.heard.Store(true)
+		}
+		if n > 0 || err == nil || c.timer.Equal(c.until) || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if err := c.arm(c.until); err != nil {
+			return 0, err
+		}
 	}
-	return n, err
+}
+
+// SetReadDeadline leaves an earlier deadline standing, past which Read goes on.
+func (c *countedConn) SetReadDeadline(t time.Time) error {
+	c.until = t
+	if !c.timer.IsZero() && (t.IsZero() || !c.timer.After(t)) {
+		return nil
+	}
+	return c.arm(t)
+}
+
+func (c *countedConn) arm(t time.Time) error {
+	c.timer = t
+	return c.Conn.SetReadDeadline(t)
 }
 
 // silent reports whether nothing was ever received on a connection.
 func silent(c net.Conn) bool {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	counted, ok := c.(*countedConn)
+	counted, ok := countedBelow(c)
 	return ok && !counted.heard.Load()
+}
+
+// countedBelow is the TCP connection of a connection that the engine knows.
+func countedBelow(c net.Conn) (*countedConn, bool) {
+	if k, ok := c.(interface{ tcp() *countedConn }); ok {
+		return k.tcp(), true
+	}
+	return nil, false
 }
 
 // Write sends p as a whole. The stall limit counts from the last byte that moved, not from the start of the answer.
@@ -108,21 +122,7 @@ func (c *countedConn) linger() {
 // abandonBody closes the connection after the answer without having read the request's body.
 func (x *exchange) abandonBody() {
 	x.ctx.SetConnectionClose()
-	nc := x.ctx.Conn()
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
-	}
-	if c, ok := nc.(*countedConn); ok {
+	if c, ok := countedBelow(x.ctx.Conn()); ok {
 		c.unread.Store(x.body == nil || x.body.failed == nil)
 	}
-}
-
-// Serve accepts connections until Shutdown.
-func (s *Server) Serve(ln net.Listener) error {
-	return s.http.Serve(&countedListener{Listener: ln, s: s})
-}
-
-// ServeTLS is Serve behind TLS.
-func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
-	return s.http.Serve(tls.NewListener(&countedListener{Listener: ln, s: s}, config))
 }

@@ -35,6 +35,8 @@ func (x *exchange) openSource() (*copySource, error) {
 		return nil, err
 	}
 	s := &copySource{name: name}
+	done := x.note.reads(name)
+	defer func() { done(s.version) }()
 	if s.b, err = x.otherBucket(name.Bucket, name.Key); err != nil {
 		return nil, err
 	}
@@ -213,6 +215,7 @@ func (x *exchange) resealCopy(src *copySource, fields, extra []upstream.Field) (
 		return nil, err
 	}
 	defer key.Release()
+	key.Charge(src.o.content)
 	kind := envelope.SinglePut
 	if src.o.manifest != nil {
 		kind = envelope.Multipart

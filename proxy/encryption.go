@@ -116,8 +116,9 @@ func (x *exchange) writeKey(b *bucket) (key keycache.Key, err error) {
 	if err == nil {
 		x.note.key(key.KID, key.Print)
 		x.note.sse = x.choice.Type
+		return key, nil
 	}
-	return key, err
+	return key, x.aboutKey(x.writeKID(), err)
 }
 
 // newCustomerKey wraps a fresh intermediate key under a customer's key. It is cached nowhere (FORMAT.md 4.5).

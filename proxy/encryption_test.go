@@ -184,7 +184,7 @@ func TestKeysThatABucketMayNotUse(t *testing.T) {
 	f.refused("a bucket without a list has its one key", resp, doc, 403, "AccessDenied", "Access Denied.")
 	memory.Disable("team", true)
 	resp, doc = f.do("PUT", "/data/key", []byte("x"), sse.HeaderType, "aws:kms", sse.HeaderKeyID, "team")
-	f.refused("disabled", resp, doc, 400, "KMS.DisabledException", "The request was rejected because the specified KMS key is not enabled.")
+	f.refused("disabled", resp, doc, 400, "KMS.DisabledException", "The KMS key 'team' is disabled.")
 	if _, there := f.store.Get("data", "key"); there {
 		t.Error("an object was written")
 	}

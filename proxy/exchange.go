@@ -101,7 +101,10 @@ func (x *exchange) admit() error {
 	if err := sse.RefusePlain(x.encryptionHeader, x.tls); err != nil {
 		return err
 	}
-	return x.authorise()
+	if err := x.authorise(); err != nil {
+		return err
+	}
+	return x.auditable()
 }
 
 // serve runs the handler of an admitted request.
@@ -170,6 +173,7 @@ func (x *exchange) callOn(c *upstream.Client, r *upstream.Request) (*upstream.Re
 	if id := resp.Get("x-amz-request-id"); id != "" {
 		x.storeID = id
 	}
+	x.note.answered(x, r, resp)
 	if r.Body != nil {
 		x.s.metrics.Bytes("upstream", "out", r.Body.Len())
 	}
@@ -231,6 +235,9 @@ func (x *exchange) logFailure(e s3err.Error) {
 	}
 	if x.client != nil {
 		attrs = append(attrs, "client", x.client.name)
+	}
+	if x.note.kid != "" {
+		attrs = append(attrs, "key_id", x.note.kid)
 	}
 	if e.Cause != nil {
 		attrs = append(attrs, "cause", e.Cause.Error())

@@ -94,7 +94,7 @@ func (x *exchange) measure(entries []s3xml.Entry) error {
 			continue
 		}
 		key := sizeKey{store: x.bucket.store.name, bucket: x.bucket.name, key: e.Key, etag: e.ETag + e.VersionID}
-		if known, ok := x.s.caches.sizes.Get(key); ok {
+		if known, ok := x.s.caches.sizes.Get(key); x.cached("sizes", ok) {
 			known.apply(e)
 			continue
 		}

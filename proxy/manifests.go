@@ -16,7 +16,7 @@ import (
 // one under a second name that fits.
 func (x *exchange) loadManifest(b *bucket, o *object) (*manifest.Manifest, error) {
 	id := o.attrs.ObjectID
-	if m, ok := x.s.caches.manifests.Get(id); ok && m.Table.Stored() == o.stored {
+	if m, ok := x.s.caches.manifests.Get(id); x.cached("manifests", ok && m.Table.Stored() == o.stored) {
 		return m, nil
 	}
 	m, first, err := x.readManifest(b, o, manifest.Name(id))

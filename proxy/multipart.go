@@ -261,6 +261,7 @@ func (x *exchange) sendPart(u *upload, n int, src source, op string) (*upstream.
 		return nil, s3err.TooLarge(src.Len(), maxPut)
 	}
 	x.note.in = src.Len()
+	u.charge(src.Len())
 	req := &upstream.Request{Op: op, Method: "PUT", Key: x.req.Key, Header: x.sideHeaders(),
 		Query: uploadQuery(u.id, upstream.Param{Name: "partNumber", Value: strconv.Itoa(n)})}
 	if src.Len() <= x.s.limits.HeldBody {

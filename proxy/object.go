@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"s3veil/crypto/envelope"
-	"s3veil/crypto/kms"
 	"s3veil/crypto/manifest"
 	"s3veil/crypto/size"
 	"s3veil/crypto/stream"
@@ -171,7 +170,6 @@ func (x *exchange) openEnvelope(b *bucket, o *object, customer *sse.CustomerKey)
 	}
 	defer key.Release()
 	o.print = key.Print
-	x.note.key(o.head.KID, key.Print)
 	if o.attrs, err = sealed.Open(key.Bound, b.location(o.key), kind); err != nil {
 		return customerError(err, &o.head, sse.ErrWrongKey)
 	}
@@ -190,9 +188,13 @@ func (x *exchange) readKey(b *bucket, h *envelope.Header, customer *sse.Customer
 	case h.KID == envelope.CustomerKID:
 		return x.openCustomerKey(b, h, customer)
 	case !b.kids[h.KID]:
-		return keycache.Key{}, fmt.Errorf("%w: key %q is not on the bucket's list", kms.ErrAccessDenied, h.KID)
+		return keycache.Key{}, x.aboutKey(h.KID, x.st.notListed(h.KID))
 	}
-	return x.s.keys.ForReading(x.context(), x.client.name, h.KID, h.Wrapped, b.realm, h.Pairs)
+	key, err := x.s.keys.ForReading(x.context(), x.client.name, h.KID, h.Wrapped, b.realm, h.Pairs)
+	if err == nil {
+		x.note.key(h.KID, key.Print)
+	}
+	return key, x.aboutKey(h.KID, err)
 }
 
 // findTable finds the part table and compares it with the stored length.

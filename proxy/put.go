@@ -155,6 +155,7 @@ func (w *write) seal(req *upstream.Request) error {
 		return err
 	}
 	defer key.Release()
+	key.Charge(w.attrs.Length)
 	sealed, err := sealObject(w.x.newHeader(w.b, envelope.SinglePut, key), key.Bound, w.b.location(w.key), w.attrs, w.fields)
 	if err != nil {
 		return err

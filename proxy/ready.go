@@ -17,41 +17,39 @@ const (
 	checkMisses  = 3 // an upstream is gone after this many checks without an answer
 )
 
-// health remembers the last checks. Probes read it; they never wait for a store or a KMS.
+// health remembers the last checks. Probes read it; only before the first check is done they wait for a store or a KMS.
 type health struct {
 	mu      sync.Mutex
 	missed  map[string]int // by upstream
 	keys    map[string]error
+	audit   error
 	checked time.Time
-	running bool
+	running chan struct{} // closed at the end of the check under way; nil without
 }
 
 // ErrNotReady is what Ready wraps.
 var ErrNotReady = errors.New("not ready")
 
 // Ready reports whether a request could succeed: not draining, every upstream answered within the last three checks, every
-// bucket key usable from KMS or cache. The error names what is missing. The first call checks before it answers.
+// bucket key usable from KMS or cache, audit lines can be written; an outage of the KMS that cached keys
+// bridge takes no replica out of service. The error
+// names what is missing. The first call checks before it answers.
 func (s *Server) Ready(ctx context.Context) error {
 	if s.drain.Load() {
 		return fmt.Errorf("%w: draining", ErrNotReady)
 	}
-	s.health.mu.Lock()
-	stale := s.now().Sub(s.health.checked) >= checkEvery
-	first := s.health.checked.IsZero()
-	if stale && !s.health.running {
-		s.health.running = true
-		s.health.mu.Unlock()
-		if first {
-			s.check(ctx)
-		} else {
-			go s.check(context.WithoutCancel(ctx))
+	if first := s.startCheck(ctx); first != nil {
+		select {
+		case <-first:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrNotReady, ctx.Err())
 		}
-		s.health.mu.Lock()
 	}
+	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
 	var missing []error
 	for _, name := range slices.Sorted(maps.Keys(s.health.missed)) {
-		if n := s.health.missed[name]; n >= checkMisses || (first && n > 0) {
+		if s.health.missed[name] >= checkMisses {
 			missing = append(missing, fmt.Errorf("%w: upstream %s does not answer", ErrNotReady, name))
 		}
 	}
@@ -60,7 +58,26 @@ func (s *Server) Ready(ctx context.Context) error {
 			missing = append(missing, fmt.Errorf("%w: key %s: %w", ErrNotReady, kid, err))
 		}
 	}
+	if s.health.audit != nil {
+		missing = append(missing, fmt.Errorf("%w: %w", ErrNotReady, s.health.audit))
+	}
 	return errors.Join(missing...)
+}
+
+// startCheck starts a check unless one is under way or the last one is recent. Before the end of the first one it returns
+// what that end closes, later nil.
+func (s *Server) startCheck(ctx context.Context) <-chan struct{} {
+	h := &s.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !s.drain.Load() && h.running == nil && s.now().Sub(h.checked) >= checkEvery {
+		h.running = make(chan struct{})
+		go s.check(context.WithoutCancel(ctx))
+	}
+	if h.checked.IsZero() {
+		return h.running
+	}
+	return nil
 }
 
 // check asks every upstream and every key that wraps for some bucket, side by side.
@@ -87,8 +104,14 @@ func (s *Server) check(ctx context.Context) {
 			keys[kid] = err
 		})
 	}
+	audited := s.checkAudit()
 	wait.Wait()
-	s.settleHealth(answers, keys)
+	kms := map[string]bool{}
+	for i := range st.settings.KEKs {
+		kid := st.settings.KEKs[i].KID
+		kms[kid] = !s.keys.Away(kid)
+	}
+	s.settleHealth(answers, keys, kms, audited)
 }
 
 // writers are the kids that wrap for some bucket.
@@ -111,14 +134,18 @@ func working(checks map[string]error) map[string]bool {
 	return up
 }
 
-func (s *Server) settleHealth(answers, keys map[string]error) {
+func (s *Server) settleHealth(answers, keys map[string]error, kms map[string]bool, audited error) {
 	h := &s.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	missed := make(map[string]int, len(answers))
 	for name, err := range answers {
 		if err != nil {
-			missed[name] = h.missed[name] + 1
+			before, known := h.missed[name]
+			if !known {
+				before = checkMisses - 1 // a store that has never answered gets no grace
+			}
+			missed[name] = before + 1
 			s.log.Warn("upstream does not answer", "upstream", name, "checks", missed[name], "cause", err.Error())
 		} else {
 			missed[name] = 0
@@ -126,5 +153,12 @@ func (s *Server) settleHealth(answers, keys map[string]error) {
 	}
 	s.metrics.Dependencies("upstream", working(answers))
 	s.metrics.Dependencies("key", working(keys))
-	h.missed, h.keys, h.checked, h.running = missed, keys, s.now(), false
+	if s.opts.Audit != nil {
+		s.metrics.Dependencies("audit", map[string]bool{"log": audited == nil})
+	}
+	h.audit = audited
+	s.metrics.Dependencies("kms", kms)
+	h.missed, h.keys, h.checked = missed, keys, s.now()
+	close(h.running)
+	h.running = nil
 }

@@ -100,7 +100,7 @@ func (x *exchange) walk(b *bucket, o *object) (*size.Table, error) {
 // whole part can be proved to be there (FORMAT.md 9.5, 9.6): it is logged, counted and audited every time.
 func (x *exchange) degraded(b *bucket, o *object) (*manifest.Manifest, error) {
 	table, known := x.s.caches.walked.Get(o.attrs.ObjectID)
-	if !known || table.Stored() != o.stored {
+	if !x.cached("walks", known && table.Stored() == o.stored) {
 		var err error
 		if table, err = x.walk(b, o); err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"runtime/debug"
 	"strings"
@@ -40,6 +41,7 @@ type Server struct {
 	metrics *metrics.Metrics
 	active  atomic.Int64 // exchanges under way
 	conns   atomic.Int64 // client connections
+	idle    resting
 	stopped chan struct{}
 }
 
@@ -86,6 +88,9 @@ func New(opts Options, set Settings) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	if s.opts.restAfter == 0 {
+		s.opts.restAfter = restAfter
+	}
 	if s.opts.Registerer == nil {
 		s.opts.Registerer = prometheus.NewRegistry()
 	}
@@ -93,10 +98,10 @@ func New(opts Options, set Settings) (*Server, error) {
 	s.caches = newCaches()
 	s.heads = make(chan struct{}, s.limits.ListHeadsAll)
 	s.forms = make(chan struct{}, maxForms)
-	co := opts.Cache
+	co := set.Cache
 	co.KEKs = set.KEKs
 	co.Now = s.now
-	co.Observe = func(e keycache.Event) { s.metrics.Keys(e) }
+	co.Observe = s.observeKeys
 	var err error
 	if s.metrics, err = s.newMetrics(); err != nil {
 		return nil, err
@@ -120,12 +125,14 @@ func (s *Server) newEngine() *fasthttp.Server {
 		HeaderReceived:               headerReceived,
 		ExpectHandler:                s.handleExpect,
 		Name:                         "s3veil",
-		Concurrency:                  s.limits.Connections,
+		ConnState:                    connState,
+		Concurrency:                  math.MaxInt32, // clientListener limits connections, those at rest included
 		ReadBufferSize:               s.limits.RequestHead,
 		WriteBufferSize:              ioBuffer,
 		ReadTimeout:                  s.limits.HeadTimeout,
 		WriteTimeout:                 s.limits.StallTimeout,
 		IdleTimeout:                  s.limits.IdleTimeout,
+		MaxIdleWorkerDuration:        time.Second,
 		StreamRequestBody:            true,
 		DisablePreParseMultipartForm: true,
 		NoDefaultContentType:         true,
@@ -133,6 +140,7 @@ func (s *Server) newEngine() *fasthttp.Server {
 		CloseOnShutdown:              true,
 		SecureErrorLogMessage:        true,
 		MaxRequestBodySize:           1 << 30,
+		ReduceMemoryUsage:            true, // write buffers are shared between requests
 		Logger:                       engineLog{s.log},
 	}
 }
@@ -149,7 +157,7 @@ func (s *Server) Reload(set Settings) error {
 	old := s.state.Load()
 	st, err := s.newState(set, old)
 	if err == nil {
-		err = s.keys.Update(set.KEKs)
+		err = s.updateKeys(old.settings.Cache, set)
 	}
 	s.metrics.Reload(err == nil)
 	if err != nil {
@@ -165,6 +173,18 @@ func (s *Server) Reload(set Settings) error {
 	return nil
 }
 
+// updateKeys puts limits and keys of the key cache into force, or leaves both as they were.
+func (s *Server) updateKeys(old keycache.Options, set Settings) error {
+	if err := s.keys.Configure(set.Cache); err != nil {
+		return err
+	}
+	err := s.keys.Update(set.KEKs)
+	if err != nil {
+		err = errors.Join(err, s.keys.Configure(old))
+	}
+	return err
+}
+
 // ReloadFailed counts a configuration that did not get as far as Reload.
 func (s *Server) ReloadFailed() { s.metrics.Reload(false) }
 
@@ -174,6 +194,7 @@ func (s *Server) Drain() { s.drain.Store(true) }
 // Shutdown stops accepting, lets running requests finish until ctx ends, and overwrites the keys.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.drain.Store(true)
+	s.idle.end()
 	err := s.http.ShutdownWithContext(ctx)
 	for _, o := range s.state.Load().stores {
 		o.data.Close()

@@ -25,6 +25,7 @@ type Settings struct {
 	Clients      []Client
 	Buckets      []Bucket // the first entry whose Name fits a bucket rules it
 	KEKs         []keycache.KEK
+	Cache        keycache.Options // KEKs, Now and Observe are set here; what keycache.Cache.Configure cannot change stays as at the start
 	// Families maps a configured key id to the kids it stands for; the first one wraps.
 	Families map[string][]string
 	// Aliases maps further names by which requests may call a key to its configured id: alias names, key ids and ARNs.
@@ -114,9 +115,12 @@ type Options struct {
 	Limits Limits
 	Log    *slog.Logger // slog.Default when nil
 	Audit  audit.Sink   // nil: off
+	// AuditRequired refuses requests with 503 while audit lines cannot be written.
+	AuditRequired bool
 	// Registerer takes the metrics, nil for none; Version goes into build_info.
 	Registerer prometheus.Registerer
 	Version    string
-	Cache      keycache.Options // KEKs come from Settings
 	Now        func() time.Time // time.Now when nil
+
+	restAfter time.Duration // restAfter when zero; only tests set it
 }

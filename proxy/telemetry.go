@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
+	"time"
 
 	"s3veil/keycache"
 	"s3veil/proxy/audit"
@@ -29,11 +30,40 @@ type note struct {
 	class    string
 	version  string
 	bulk     s3xml.DeleteResult
-	metadata bool // the metadata MAC did not fit
-	degraded bool // the part table was found by a walk
+	source   *sourceNote // what a copy reads
+	metadata bool        // the metadata MAC did not fit
+	degraded bool        // the part table was found by a walk
+}
+
+// sourceNote is the other object of a copy, which has an audit line of its own.
+type sourceNote struct {
+	bucket, key, version, kid string
+	print                     keycache.Fingerprint
+	sse                       sse.Type
 }
 
 func (n *note) key(kid string, print keycache.Fingerprint) { n.kid, n.print = kid, print }
+
+// reads begins the note of a copy's source. Its end, which is told the version, gives the keys used meanwhile to the source.
+func (n *note) reads(name s3op.CopySource) (end func(version string)) {
+	n.source = &sourceNote{bucket: name.Bucket, key: name.Key, version: name.VersionID}
+	kid, print, kind := n.kid, n.print, n.sse
+	n.kid, n.print, n.sse = "", keycache.Fingerprint{}, sse.None
+	return func(version string) {
+		n.source.kid, n.source.print, n.source.sse = n.kid, n.print, n.sse
+		if version != "" {
+			n.source.version = version
+		}
+		n.kid, n.print, n.sse = kid, print, kind
+	}
+}
+
+// answered notes the version that an answer of the store is about.
+func (n *note) answered(x *exchange, r *upstream.Request, resp *upstream.Response) {
+	if v := resp.Get("x-amz-version-id"); v != "" && r.Key == x.req.Key && r.Bucket == x.bucket.name && r.Key != "" {
+		n.version = v
+	}
+}
 
 // deleted records the outcome of a DeleteObjects, a line per key.
 func (n *note) deleted(done s3xml.DeleteResult, refused []s3xml.DeleteError) {
@@ -49,7 +79,19 @@ func (s *Server) newMetrics() (*metrics.Metrics, error) {
 		Memory:      func() (int64, int64) { used, total, _, _ := s.memory.State(); return used, total },
 		Refused:     func() uint64 { _, _, _, refused := s.memory.State(); return refused },
 		Caches:      s.cacheEntries,
+		Scrape:      func() { s.startCheck(backgroundContext) },
 	}, s.opts.Version)
+}
+
+// observeKeys takes what the key cache reports. An outage is a line in the log at its beginning and its end.
+func (s *Server) observeKeys(e keycache.Event) {
+	s.metrics.Keys(e)
+	switch e.Kind {
+	case "away":
+		s.log.Warn("KMS does not answer, cached keys go on", "key_id", e.KID, "cause", e.Err.Error())
+	case "back":
+		s.log.Info("KMS answers again", "key_id", e.KID)
+	}
 }
 
 func (s *Server) cacheEntries() map[string]int {
@@ -57,8 +99,18 @@ func (s *Server) cacheEntries() map[string]int {
 	if out == nil {
 		out = map[string]int{}
 	}
-	out["manifests"], out["sizes"] = s.caches.manifests.Len(), s.caches.sizes.Len()
+	out["manifests"], out["sizes"], out["walks"] = s.caches.manifests.Len(), s.caches.sizes.Len(), s.caches.walked.Len()
 	return out
+}
+
+// cached counts a look-up in a cache and returns hit.
+func (x *exchange) cached(name string, hit bool) bool {
+	result := "miss"
+	if hit {
+		result = "hit"
+	}
+	x.s.metrics.Cache(name, result)
+	return hit
 }
 
 func (s *Server) observeUpstream(name string) func(upstream.Event) {
@@ -78,11 +130,19 @@ func (x *exchange) record() {
 	if x.s.opts.Audit == nil || !x.audited() {
 		return
 	}
+	x.writeAudit(x.auditRecord(elapsed))
+}
+
+// auditRecord is the line about the request's own object.
+func (x *exchange) auditRecord(elapsed time.Duration) audit.Record {
 	r := audit.Record{Time: x.start.UTC(), RequestID: x.id, UpstreamRequestID: x.storeID, Source: addrText(x), Action: string(x.req.Op),
-		Bucket: x.req.Bucket, Key: x.req.Key, VersionID: x.note.version, Status: x.note.status, Class: x.note.class, KID: x.note.kid,
+		Bucket: x.req.Bucket, Key: x.req.Key, VersionID: x.note.version, Status: x.note.status, Class: x.note.class,
 		BytesIn: x.note.in, BytesOut: x.note.out, Milliseconds: float64(elapsed.Microseconds()) / 1000}
 	if x.client != nil {
 		r.Client = x.client.name
+	}
+	if r.VersionID == "" {
+		r.VersionID, _ = x.req.Get("versionId")
 	}
 	if _, err := strconv.Atoi(x.code); err != nil {
 		r.Code = x.code
@@ -93,10 +153,15 @@ func (x *exchange) record() {
 	if x.note.degraded && r.Class == "" {
 		r.Class = s3err.ClassManifestMissing
 	}
-	if x.note.kid != "" {
-		r.IKEK, r.SSE = hex.EncodeToString(x.note.print[:]), orDefault(x.note.sse.String(), "AES256")
+	setKey(&r, x.note.kid, x.note.print, x.note.sse)
+	return r
+}
+
+func setKey(r *audit.Record, kid string, print keycache.Fingerprint, kind sse.Type) {
+	r.KID, r.IKEK, r.SSE = kid, "", ""
+	if print != (keycache.Fingerprint{}) {
+		r.IKEK, r.SSE = hex.EncodeToString(print[:]), orDefault(kind.String(), "AES256")
 	}
-	x.writeAudit(r)
 }
 
 // damage are the classes of crypto/FORMAT.md 12 that tell of an object and not of a key or a client. Metadata under the policy
@@ -112,7 +177,7 @@ func (x *exchange) audited() bool {
 	return x.req.Key != "" || x.req.Op == opDeleteObjects || x.req.Op == opPostObject || (x.auth == nil && x.code != "")
 }
 
-// writeAudit writes the line, or one per key of a DeleteObjects.
+// writeAudit writes the line, one per key of a DeleteObjects, and one more for the source of a copy.
 func (x *exchange) writeAudit(r audit.Record) {
 	lines := []audit.Record{r}
 	if x.req.Op == opDeleteObjects && len(x.note.bulk.Deleted)+len(x.note.bulk.Errors) > 0 {
@@ -126,11 +191,37 @@ func (x *exchange) writeAudit(r audit.Record) {
 			lines = append(lines, r)
 		}
 	}
+	if s := x.note.source; s != nil {
+		r.Side, r.Bucket, r.Key, r.VersionID, r.BytesIn = audit.SourceSide, s.bucket, s.key, s.version, 0
+		setKey(&r, s.kid, s.print, s.sse)
+		lines = append(lines, r)
+	}
 	for _, line := range lines {
-		if err := x.s.opts.Audit.Write(line); err != nil {
+		err := x.s.opts.Audit.Write(line)
+		x.s.metrics.Audit(err == nil)
+		if err != nil {
 			x.s.log.Error("audit line is lost", "request_id", x.id, "cause", err.Error())
 		}
 	}
+}
+
+// auditable refuses work that could not be recorded, where the configuration asks for that.
+func (x *exchange) auditable() error {
+	if !x.s.opts.AuditRequired {
+		return nil
+	}
+	if err := x.s.checkAudit(); err != nil {
+		return s3err.ServiceUnavailable.With(err)
+	}
+	return nil
+}
+
+// checkAudit reports whether audit lines can be written.
+func (s *Server) checkAudit() error {
+	if c, ok := s.opts.Audit.(audit.Checker); ok {
+		return c.Check()
+	}
+	return nil
 }
 
 func addrText(x *exchange) string {

@@ -17,7 +17,8 @@ type upload struct {
 	id       string // the store's
 	head     envelope.Header
 	attrs    *envelope.Attributes
-	state    string // key of the state object, empty for tokens
+	state    string      // key of the state object, empty for tokens
+	charge   func(int64) // counts plaintext below the upload's intermediate key
 }
 
 // declared is the checksum that the client announced at Create, None for nothing.
@@ -65,7 +66,7 @@ func (x *exchange) openUpload() (*upload, error) {
 		return nil, customerError(err, &u.head, sse.ErrUploadWrongKey)
 	}
 	defer key.Release()
-	x.note.key(u.head.KID, key.Print)
+	u.charge = key.Charge
 	if u.attrs, err = token.Open(key.Bound, x.bucket.location(x.req.Key)); err != nil {
 		return nil, err
 	}

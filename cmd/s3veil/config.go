@@ -153,8 +153,23 @@ type Rule struct {
 type KMS struct {
 	// The keys.
 	Keys []KMSKey `yaml:"keys"`
+	// How far one intermediate key goes before the KMS is asked for another (FORMAT.md 4.4).
+	Cache KeyCache `yaml:"cache"`
 	// What expired cached keys are good for while the KMS is away (FORMAT.md 4.4).
 	Outage Outage `yaml:"outage"`
+}
+
+// KeyCache bounds the reuse of intermediate keys.
+type KeyCache struct {
+	// Oldest age of a cached key; at most 15m. A revocation takes effect after as much. Keys for writing are replaced when
+	// two thirds of it are over, if not before.
+	MaxAge Duration `yaml:"max_age" default:"15m"`
+	// Most uses of a key for writing: objects, and uploads begun; at most 524288.
+	MaxUses int `yaml:"max_uses" default:"524288"`
+	// Most plaintext below one key for writing.
+	MaxBytes Size `yaml:"max_bytes" default:"16TiB"`
+	// Keys kept for reading.
+	Entries int `yaml:"entries" default:"10000"`
 }
 
 // KMSKey is one key-encryption key.
@@ -266,7 +281,7 @@ type Format struct {
 
 // DEK is the caching of intermediate keys.
 type DEK struct {
-	// `on`, or `off`: one KMS call per object and no reuse, for a KMS-side record of each.
+	// `on`, or `off`: one KMS call per object and request and no reuse, so that the KMS's own log has a record of each.
 	Cache string `yaml:"cache" default:"on"`
 }
 
@@ -305,10 +320,23 @@ type Log struct {
 
 // Audit is the audit log.
 type Audit struct {
-	// `stdout`, `file` or `off`.
+	// `stdout`, `file`, `syslog` or `off`.
 	To string `yaml:"to" default:"stdout"`
-	// The file, for `to: file`. It is created with mode 0600 and opened anew after a reload, so that it can be rotated.
+	// The file, for `to: file`. It is created with mode 0600 and opened anew after a reload, so that it can be rotated. No
+	// other process may write to it.
 	File Path `yaml:"file"`
-	// Each line holds the hash of the one before it, so that removed or changed lines are evident.
+	// The system log daemon, for `to: syslog`.
+	Syslog AuditSyslog `yaml:"syslog"`
+	// Each line holds the hash of the one before it, so that removed or changed lines are evident (`s3veil audit-log verify`).
 	Chain bool `yaml:"chain" default:"true"`
+	// While lines cannot be written: `continue` serves on, `refuse` answers 503. Readiness fails in both cases.
+	OnFailure string `yaml:"on_failure" default:"continue"`
+}
+
+// AuditSyslog is where the system log daemon of audit lines is.
+type AuditSyslog struct {
+	// `local` (the daemon of this machine), `udp`, `tcp`, `unixgram` or `unix`.
+	Network string `yaml:"network" default:"local"`
+	// `host:port`, or the path of a socket. Left out for `local`: the usual sockets.
+	Address string `yaml:"address"`
 }

@@ -77,7 +77,7 @@ func (p *program) root() *cobra.Command {
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-	root.AddCommand(p.serveCommand(), p.devCommand(), p.keysCommand(), p.inspectCommand(), p.repairCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.devCommand(), p.keysCommand(), p.inspectCommand(), p.repairCommand(), p.auditLogCommand(), p.versionCommand())
 	return root
 }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"s3veil/proxy"
-	"s3veil/proxy/audit"
 )
 
 func (p *program) serveCommand() *cobra.Command {
@@ -94,7 +93,7 @@ type service struct {
 	tls     *tlsSwitch // nil without TLS
 	admin   *admin     // nil when off
 	metrics *prometheus.Registry
-	audit   *audit.File // nil unless the audit log is a file
+	audit   *auditLog
 
 	draining atomic.Bool
 }
@@ -105,9 +104,7 @@ func (p *program) serve(ctx context.Context, src sources, ended <-chan struct{})
 	if err != nil {
 		return err
 	}
-	if s.audit != nil {
-		defer s.audit.Close()
-	}
+	defer s.audit.close()
 	return s.run(ctx, w, ended)
 }
 
@@ -127,10 +124,12 @@ func (p *program) newService(ctx context.Context, src sources) (*service, *wired
 	opts := l.options(s.log, memory)
 	opts.Registerer, opts.Version = s.metrics, buildVersion()
 	var err error
-	if opts.Audit, s.audit, err = openAudit(l.Audit, p.stdout); err != nil {
+	if s.audit, err = openAudit(l.Audit, p.stdout); err != nil {
 		return nil, nil, err
 	}
+	opts.Audit, opts.AuditRequired = s.audit.sink, l.Audit.OnFailure == "refuse"
 	if s.proxy, err = proxy.New(opts, w.settings); err != nil {
+		s.audit.close()
 		return nil, nil, err
 	}
 	return s, w, nil
@@ -275,10 +274,8 @@ func (s *service) reload(ctx context.Context, reason string) []string {
 	} else {
 		err = s.proxy.Reload(w.settings)
 	}
-	if s.audit != nil {
-		if err := s.audit.Reopen(); err != nil {
-			s.log.Error("audit log not opened anew, the old file stays", "error", err)
-		}
+	if err := s.audit.reopen(); err != nil {
+		s.log.Error("audit log not opened anew, the old file stays", "error", err)
 	}
 	if err != nil {
 		w.kept.retire(s.kept)
@@ -311,8 +308,7 @@ func (s *service) fixed(l *loaded) []string {
 		a, b any
 	}{
 		{"listen", a.Listen, b.Listen}, {"admin", a.Admin, b.Admin}, {"admin_pprof", a.AdminPprof, b.AdminPprof},
-		{"limits", a.Limits, b.Limits}, {"kms.outage", a.KMS.Outage, b.KMS.Outage}, {"dek", a.DEK, b.DEK},
-		{"log", a.Log, b.Log}, {"audit", a.Audit, b.Audit}, {"tls", a.TLS.CertFile == "", b.TLS.CertFile == ""},
+		{"limits", a.Limits, b.Limits}, {"log", a.Log, b.Log}, {"audit", a.Audit, b.Audit}, {"tls", a.TLS.CertFile == "", b.TLS.CertFile == ""},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
 			out = append(out, f.path)

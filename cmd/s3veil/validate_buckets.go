@@ -44,6 +44,18 @@ func (l *loaded) checkKMS() {
 		l.wrong("kms.outage.read", "must be at most 24h")
 	}
 	l.oneOf("kms.outage.write", l.KMS.Outage.Write, "refuse", "cached")
+	if l.KMS.Outage.Write == "cached" && l.KMS.Outage.Read == 0 {
+		l.wrong("kms.outage.write", "cached does nothing without kms.outage.read")
+	}
+	l.checkKeyCache()
+}
+
+func (l *loaded) checkKeyCache() {
+	c := l.KMS.Cache
+	between(l, "kms.cache.max_age", c.MaxAge, Duration(time.Second), Duration(15*time.Minute), "1s and 15m")
+	between(l, "kms.cache.max_uses", c.MaxUses, 1, 1<<19, "1 and 524288")
+	between(l, "kms.cache.max_bytes", c.MaxBytes, 1<<20, 1<<60, "1MiB and 1048576TiB")
+	between(l, "kms.cache.entries", c.Entries, 1, 1<<20, "1 and 1048576")
 }
 
 // claim notes that name stands for the key at owner p.

@@ -70,6 +70,7 @@ func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
 	}
 	w.keys(l, old)
 	w.settings.Buckets = l.buckets()
+	w.settings.Cache = l.keyCache()
 	return w
 }
 
@@ -261,11 +262,19 @@ func (l *loaded) options(log *slog.Logger, memory int64) proxy.Options {
 			IdleTimeout:   time.Duration(m.IdleTimeout),
 			StallTimeout:  time.Duration(m.StallTimeout),
 		},
-		Cache: keycache.Options{
-			PerObject: l.DEK.Cache == "off",
-			MissRate:  float64(m.KMSMisses),
-			Outage: keycache.Outage{Read: time.Duration(l.KMS.Outage.Read),
-				WriteCached: l.KMS.Outage.Write == "cached"},
-		},
+	}
+}
+
+// keyCache are the bounds of the key cache.
+func (l *loaded) keyCache() keycache.Options {
+	c := &l.KMS.Cache
+	return keycache.Options{
+		MaxAge:      time.Duration(c.MaxAge),
+		MaxUses:     int64(c.MaxUses),
+		MaxBytes:    int64(c.MaxBytes),
+		ReadEntries: c.Entries,
+		PerObject:   l.DEK.Cache == "off",
+		MissRate:    float64(l.Limits.KMSMisses),
+		Outage:      keycache.Outage{Read: time.Duration(l.KMS.Outage.Read), WriteCached: l.KMS.Outage.Write == "cached"},
 	}
 }

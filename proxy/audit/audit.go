@@ -1,6 +1,9 @@
 // Package audit writes one JSON line per object access, each with the hash of the one before it, so that removed or changed
 // lines are evident. It never writes signatures, tokens or presigned queries: a Record has no field for them.
 //
+// A line that cannot be written is lost: Write says so, Check goes on saying so until the log can be written to again, and
+// the first line then tells how many are missing.
+//
 // The hashes need no key, so whoever can rewrite the whole log can make a new chain: keep the hash of the last line, or the
 // lines themselves, where the proxy cannot reach them.
 package audit
@@ -34,10 +37,25 @@ type Record struct {
 	BytesIn           int64     `json:"bytes_in"`
 	BytesOut          int64     `json:"bytes_out"`
 	Milliseconds      float64   `json:"ms"`
+	Side              string    `json:"side,omitempty"` // "source" in the line for what a copy has read
+	Lost              int64     `json:"lost,omitempty"` // lines that could not be written before this one, with the action LinesLost
 }
+
+// LinesLost is the action of the line that a log writes about itself after it could not be written to: the lines it counts
+// are missing, and nobody has removed them.
+const LinesLost = "AuditLinesLost"
+
+// SourceSide marks the line for the object that a copy has read.
+const SourceSide = "source"
 
 // Sink takes records. A nil *Log is the sink "off".
 type Sink interface{ Write(Record) error }
+
+// Checker is implemented by sinks that know whether they can be written to.
+type Checker interface {
+	// Check returns nil where the last write has succeeded. Otherwise it tries anew, and returns the error of that.
+	Check() error
+}
 
 // Log is a sink with a hash chain over any writer. It is safe for concurrent use; a line is written before Write returns.
 type Log struct {
@@ -46,18 +64,28 @@ type Log struct {
 	mu   sync.Mutex
 	w    io.Writer
 	prev string
+	lost int64 // lines since the last successful write
 }
 
-var _ Sink = (*Log)(nil)
+var (
+	_ Sink    = (*Log)(nil)
+	_ Checker = (*Log)(nil)
+)
 
 // New returns a log over w, which gets one whole line per Write. With chain, prev is the hash of the last line there,
 // empty for a new log.
-func New(w io.Writer, chain bool, prev string) *Log { return &Log{w: w, chain: chain, prev: prev} }
+func New(w io.Writer, chain bool, prev string) *Log {
+	if _, ok := w.(*File); !ok {
+		w = &mended{w: w}
+	}
+	return &Log{w: w, chain: chain, prev: prev}
+}
 
 // lines are buffers for lines: most are shorter.
 var lines = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
-// Write appends a record. After an error the line may be there in part, or not at all.
+// Write appends a record. After an error the line is not there, or in part; the next one that can be written follows a line
+// that counts what was lost.
 func (l *Log) Write(r Record) error {
 	if l == nil {
 		return nil
@@ -67,17 +95,51 @@ func (l *Log) Write(r Record) error {
 	line := appendRecord((*buf)[:0], &r)
 	l.mu.Lock() // what follows depends on the line before
 	defer l.mu.Unlock()
+	err := l.tellLost()
+	if err == nil {
+		line, err = l.append(line)
+	}
+	*buf = line
+	if err != nil {
+		l.lost++
+	}
+	return err
+}
+
+// Check implements Checker.
+func (l *Log) Check() error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tellLost()
+}
+
+// tellLost writes the line about lost lines, if there are any.
+func (l *Log) tellLost() error {
+	if l.lost == 0 {
+		return nil
+	}
+	_, err := l.append(appendRecord(nil, &Record{Time: time.Now().UTC(), Action: LinesLost, Lost: l.lost}))
+	if err == nil {
+		l.lost = 0
+	}
+	return err
+}
+
+// append chains a line and writes it. It returns the line's buffer.
+func (l *Log) append(line []byte) ([]byte, error) {
 	hash := l.prev
 	if l.chain {
 		line, hash = appendChain(line, l.prev)
 	}
 	line = append(line, '\n')
-	*buf = line
-	if _, err := l.w.Write(line); err != nil {
-		return fmt.Errorf("audit: %w", err)
+	if n, err := l.w.Write(line); err != nil && n < len(line)-1 { // without its line break a line is whole
+		return line, fmt.Errorf("audit: %w", err)
 	}
 	l.prev = hash
-	return nil
+	return line, nil
 }
 
 // The fields that a chain adds at the end of a line.

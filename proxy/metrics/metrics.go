@@ -27,6 +27,7 @@ type Gauges struct {
 	Memory      func() (used, total int64) // body buffers, bytes
 	Refused     func() uint64              // admissions refused so far
 	Caches      func() map[string]int      // entries by cache
+	Scrape      func()                     // called at the beginning of every scrape, which it must not hold up
 }
 
 // Metrics is safe for concurrent use.
@@ -46,6 +47,7 @@ type Metrics struct {
 	cacheResults *prometheus.CounterVec
 	dependency   *prometheus.GaugeVec
 	reloads      *prometheus.CounterVec
+	audit        *prometheus.CounterVec
 
 	known struct { // what dependency_up shows
 		sync.Mutex
@@ -69,12 +71,14 @@ func New(reg prometheus.Registerer, g Gauges, version string) (*Metrics, error) 
 		kmsRequests:  counter("kms_requests_total", "Calls to a KMS.", "key", "op", "result"),
 		kmsSeconds:   histogram("kms_seconds", "Time of KMS calls.", "key"),
 		cacheResults: counter("cache_requests_total", "Look-ups in caches.", "cache", "result"),
-		dependency:   gauge("dependency_up", "Whether a store or a key is usable.", "kind", "name"),
+		dependency:   gauge("dependency_up", "Whether a store, a key or the audit log is usable.", "kind", "name"),
 		reloads:      counter("config_reloads_total", "Reloads of the configuration.", "result"),
+		audit:        counter("audit_lines_total", "Lines of the audit log: written, lost.", "result"),
 	}
 	all := []prometheus.Collector{m.requests, m.seconds, m.bytes, m.auth, m.integrity, m.upRequests, m.upSeconds, m.upConns, m.upRetries,
-		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, buildInfo(version)}
+		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, m.audit, buildInfo(version)}
 	all = append(all, gaugesOf(g)...)
+	all = append(all, onScrape(g.Scrape))
 	m.known.names = map[string]map[string]bool{}
 	m.zeroes()
 	var errs []error
@@ -93,6 +97,8 @@ func (m *Metrics) zeroes() {
 	}
 	m.reloads.WithLabelValues("ok")
 	m.reloads.WithLabelValues("failed")
+	m.audit.WithLabelValues("written")
+	m.audit.WithLabelValues("lost")
 	for _, side := range []string{"client", "upstream"} {
 		m.bytes.WithLabelValues(side, "in")
 		m.bytes.WithLabelValues(side, "out")
@@ -137,6 +143,15 @@ func gaugesOf(g Gauges) []prometheus.Collector {
 		cacheEntries{g.Caches, prometheus.NewDesc(namespace+"_cache_entries", "Entries of caches.", []string{"cache"}, nil)},
 	}
 }
+
+// onScrape is told of scrapes and has nothing to show.
+type onScrape func()
+
+// Describe implements prometheus.Collector.
+func (f onScrape) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (f onScrape) Collect(chan<- prometheus.Metric) { f() }
 
 // cacheEntries reads all caches at one scrape.
 type cacheEntries struct {
@@ -208,14 +223,18 @@ func (m *Metrics) Upstream(name string, e upstream.Event) {
 	}
 }
 
-// Keys takes the observations of the key cache.
+// Keys takes the observations of the key cache. Every call says whether the KMS of its key is up.
 func (m *Metrics) Keys(e keycache.Event) {
-	if e.Kind != "kms" {
+	switch e.Kind {
+	case "kms":
+		result := kmsResult(e.Err)
+		m.kmsRequests.WithLabelValues(e.KID, e.Op, result).Inc()
+		m.kmsSeconds.WithLabelValues(e.KID).Observe(e.Seconds)
+		m.setDependency("kms", e.KID, result != "throttled" && result != "unavailable")
+	case "away", "back":
+	default:
 		m.cacheResults.WithLabelValues(e.Cache, e.Kind).Inc()
-		return
 	}
-	m.kmsRequests.WithLabelValues(e.KID, e.Op, kmsResult(e.Err)).Inc()
-	m.kmsSeconds.WithLabelValues(e.KID).Observe(e.Seconds)
 }
 
 func kmsResult(err error) string {
@@ -237,7 +256,8 @@ func kmsResult(err error) string {
 // Cache counts a look-up in one of the proxy's own caches; result is "hit" or "miss".
 func (m *Metrics) Cache(name, result string) { m.cacheResults.WithLabelValues(name, result).Inc() }
 
-// Dependencies records which stores (kind "upstream") or keys (kind "key") are usable, by name. Names that are no longer
+// Dependencies records which stores (kind "upstream"), keys (kind "key", from KMS or cache) and KMS (kind "kms", by key) are
+// usable, by name, and the audit log (kind "audit"). Names that are no longer
 // there disappear, so that a store taken out of the configuration does not look down for ever.
 func (m *Metrics) Dependencies(kind string, up map[string]bool) {
 	m.known.Lock()
@@ -249,12 +269,25 @@ func (m *Metrics) Dependencies(kind string, up map[string]bool) {
 	}
 	m.known.names[kind] = maps.Clone(up)
 	for name, ok := range up {
-		v := 0.0
-		if ok {
-			v = 1
-		}
-		m.dependency.WithLabelValues(kind, name).Set(v)
+		m.setDependency(kind, name, ok)
 	}
+}
+
+// Audit counts a line of the audit log.
+func (m *Metrics) Audit(written bool) {
+	result := "lost"
+	if written {
+		result = "written"
+	}
+	m.audit.WithLabelValues(result).Inc()
+}
+
+func (m *Metrics) setDependency(kind, name string, up bool) {
+	v := 0.0
+	if up {
+		v = 1
+	}
+	m.dependency.WithLabelValues(kind, name).Set(v)
 }
 
 // Reload counts a reload of the configuration.

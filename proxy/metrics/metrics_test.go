@@ -22,6 +22,7 @@ func newTest(t *testing.T) (*Metrics, *prometheus.Registry) {
 	m, err := New(reg, Gauges{
 		InFlight: func() int64 { return 1 }, Connections: func() int64 { return 2 }, Memory: func() (int64, int64) { return 3, 4 },
 		Refused: func() uint64 { return 5 }, Caches: func() map[string]int { return map[string]int{"read": 6} },
+		Scrape: func() {},
 	}, "v0")
 	if err != nil {
 		t.Fatal(err)
@@ -44,13 +45,14 @@ func TestNamesAndLabelsAreTheContract(t *testing.T) {
 	m.Keys(keycache.Event{Kind: "hit", Cache: "read"})
 	m.Dependencies("upstream", map[string]bool{"default": true})
 	m.Reload(true)
+	m.Audit(true)
 	want := map[string]string{
 		"requests_total": "code,op", "request_seconds": "op", "bytes_total": "direction,side", "in_flight": "", "connections": "",
 		"auth_failures_total": "code", "integrity_failures_total": "class", "memory_bytes": "state", "admission_refused_total": "",
 		"upstream_requests_total": "code,upstream", "upstream_seconds": "upstream", "upstream_connections": "state,upstream",
 		"upstream_retries_total": "", "upstream_clock_offset_seconds": "", "kms_requests_total": "key,op,result", "kms_seconds": "key",
 		"cache_requests_total": "cache,result", "cache_entries": "cache", "dependency_up": "kind,name", "config_reloads_total": "result",
-		"build_info": "go,version",
+		"build_info": "go,version", "audit_lines_total": "result",
 	}
 	families, err := reg.Gather()
 	if err != nil {

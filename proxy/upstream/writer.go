@@ -21,12 +21,16 @@ type wire int
 
 const (
 	wirePlain   wire = iota // as it is, under a hash or UNSIGNED-PAYLOAD
-	wireTrailer             // one aws-chunk and a checksum trailer
+	wireTrailer             // large aws-chunks without signatures and a checksum trailer
 	wireChunks              // signed aws-chunks
 )
 
 // chunkSize is the plain length of a signed chunk. Its signature stands before it, so that much is gathered first.
 const chunkSize = 64 << 10
+
+// trailerChunk is the plain length of a chunk in front of a trailer. One chunk would do for most stores, but MinIO takes none
+// above 16 MiB.
+const trailerChunk = 8 << 20
 
 const (
 	chunkSignature = ";chunk-signature="
@@ -38,10 +42,12 @@ func (w wire) length(n int64) int64 {
 	switch w {
 	case wireTrailer:
 		end := int64(len("0\r\n"+checksumHeader+":\r\n\r\n") + sumLength)
-		if n == 0 {
-			return end
+		const edges = int64(len("\r\n\r\n"))
+		full, rest := n/trailerChunk, n%trailerChunk
+		if rest > 0 {
+			end += hexLength(rest) + edges
 		}
-		return hexLength(n) + 2 + n + 2 + end
+		return full*(hexLength(trailerChunk)+edges) + n + end
 	case wireChunks:
 		return sigv4.SignedLen(n, chunkSize)
 	default:
@@ -63,6 +69,7 @@ type bodyWriter struct {
 	left int64
 	crc  uint64
 	seed sigv4.ChunkSeed
+	open int64 // what is left of a chunk in front of a trailer
 	// carry gathers a chunk that spans writes.
 	carry []byte
 	last  [1]byte
@@ -82,12 +89,6 @@ func (w *bodyWriter) send(b Body) error {
 	}
 	if _, wrong := b.(wrongTrailer); wrong {
 		w.crc = 1
-	}
-	if w.wire == wireTrailer && w.left > 0 {
-		if _, err := fmt.Fprintf(w.bw, "%x\r\n", w.left); err != nil {
-			w.err = err
-			return err
-		}
 	}
 	if _, err := b.WriteTo(w); err != nil {
 		return err
@@ -117,7 +118,7 @@ func (w *bodyWriter) Write(p []byte) (int, error) {
 	switch w.wire {
 	case wireTrailer:
 		w.crc = crc64nvme.Update(w.crc, p)
-		w.err = w.put(p)
+		w.err = w.plainChunks(p)
 	case wireChunks:
 		w.err = w.chunks(p)
 	default:
@@ -144,6 +145,30 @@ func (w *bodyWriter) put(p []byte) error {
 	}
 	_, err := w.nc.Write(p)
 	return err
+}
+
+// plainChunks writes p as chunks whose length goes ahead of what is not there yet. left is already without p.
+func (w *bodyWriter) plainChunks(p []byte) error {
+	for len(p) > 0 {
+		if w.open == 0 {
+			w.open = min(trailerChunk, int64(len(p))+w.left)
+			if _, err := fmt.Fprintf(w.bw, "%x\r\n", w.open); err != nil {
+				return err
+			}
+		}
+		n := min(int64(len(p)), w.open)
+		if err := w.put(p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+		// The end of the last chunk is finish's.
+		if w.open -= n; w.open == 0 && int64(len(p))+w.left > 0 {
+			if _, err := io.WriteString(w.bw, "\r\n"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (w *bodyWriter) chunks(p []byte) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -19,8 +18,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-
-	"s3veil/test/servers"
 )
 
 // bucket is where every object of the benchmark lies.
@@ -115,8 +112,7 @@ func (c *client) do(method, key string, p *payload, byteRange string) (int64, er
 		req.Header.Set("X-Amz-Decoded-Content-Length", fmt.Sprint(p.decoded))
 		req.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32")
 	}
-	req.Header.Set("X-Amz-Content-Sha256", hash)
-	if err := c.signer.SignHTTP(context.Background(), c.cred, req, hash, "s3", servers.Region, time.Now()); err != nil {
+	if err := c.sign(req, hash); err != nil {
 		return 0, err
 	}
 	resp, err := c.http.Do(req)

@@ -39,7 +39,16 @@ func main() {
 	rounds := flag.Int("rounds", 3, "interleaved rounds")
 	scale := flag.Float64("scale", 1, "factor for the number of requests")
 	only := flag.String("only", "", "run only scenarios whose name contains this")
+	resident := flag.Bool("memory", false, "measure resident memory instead of CPU time; -scale shrinks the uploads")
+	flag.StringVar(&profiles, "profile", "", "also write CPU, allocation and heap profiles of s3veil into this directory")
 	flag.Parse()
+	if *resident {
+		if err := residence(*scale); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := start(*role, *listen, *upstream, *rounds, *scale, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -64,7 +73,8 @@ func start(role, listen, upstream string, rounds int, scale float64, only string
 type path struct {
 	name   string
 	client *client
-	pid    int // 0: no process in between
+	pid    int    // 0: no process in between
+	admin  string // endpoint of profiles, s3veil only
 }
 
 // sample is one run of one scenario over one path.
@@ -99,7 +109,8 @@ func bench(rounds int, scale float64, only string) error {
 		return err
 	}
 	defer relayProc.Kill()
-	cluster, err := s3veil.Start(s3veil.Options{Store: &servers.Store{Kind: "stub", Endpoint: "http://" + store, AccessKey: "a", SecretKey: "b"}})
+	cluster, err := s3veil.Start(s3veil.Options{Store: &servers.Store{Kind: "stub", Endpoint: "http://" + store, AccessKey: "a", SecretKey: "b"},
+		Configure: withPprof})
 	if err != nil {
 		return err
 	}
@@ -107,9 +118,9 @@ func bench(rounds int, scale float64, only string) error {
 	defer cluster.Stop()
 	dial := func(endpoint string) *client { return newClient(endpoint, cluster.AccessKey, cluster.SecretKey) }
 	paths := []path{
-		{"direct", dial("http://" + store), 0},
-		{"relay", dial("http://" + relayAddr), relayProc.PID()},
-		{"s3veil", dial(cluster.Endpoint()), cluster.Replicas[0].PID()},
+		{name: "direct", client: dial("http://" + store)},
+		{name: "relay", client: dial("http://" + relayAddr), pid: relayProc.PID()},
+		{name: "s3veil", client: dial(cluster.Endpoint()), pid: cluster.Replicas[0].PID(), admin: cluster.Replicas[0].Admin},
 	}
 	selected := slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return !strings.Contains(s.name, only) })
 	for i := range selected {
@@ -164,6 +175,11 @@ func measure(selected []scenario, paths []path, rounds int) (map[string]map[stri
 				}
 			}
 			fmt.Fprintf(os.Stderr, "%s: round %d of %d\n", s.name, round, rounds)
+		}
+		if profiles != "" {
+			if err := s.profileRun(paths[2], p); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return results, nil

@@ -1,0 +1,232 @@
+package s3ec
+
+import (
+	"bytes"
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"s3veil/crypto/kms"
+)
+
+// vector is an object as a writer left it. Those of the real client came through a real store; those of the legacy
+// algorithms, which no current client writes, were made from FORMAT.md A.2 with another language's library.
+type vector struct {
+	Writer      string
+	Meta        map[string]string
+	Instruction string
+	Body, Plain []byte
+	Legacy      bool
+	KMS         *struct {
+		Context map[string]string
+		Key     []byte
+	}
+}
+
+func vectors(t testing.TB) map[string]*vector {
+	t.Helper()
+	files, err := filepath.Glob("testdata/vectors/*.json")
+	if err != nil || len(files) < 40 {
+		t.Fatalf("%d vectors, %v", len(files), err)
+	}
+	out := map[string]*vector{}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := &vector{}
+		if err := json.Unmarshal(b, v); err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		out[filepath.Base(f)] = v
+	}
+	return out
+}
+
+// single is a KMS that knows one blob.
+type single struct {
+	kms.Provider
+	v *vector
+}
+
+func (s single) Unwrap(_ context.Context, kek string, _ []byte, ec kms.Context) (kms.Key32, error) {
+	if kek != "pinned" || s.v.KMS == nil || !maps.Equal(ec, s.v.KMS.Context) {
+		return kms.Key32{}, kms.ErrBadCiphertext
+	}
+	return kms.Key32(s.v.KMS.Key), nil
+}
+
+func (v *vector) keys(t testing.TB) *Keys {
+	t.Helper()
+	b, err := os.ReadFile("testdata/rsa.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(b)
+	pair, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var aes, other kms.Key32
+	for i := range aes {
+		aes[i], other[i] = byte(i), byte(i+1)
+	}
+	pairs := map[string]string{}
+	if v.KMS != nil && v.KMS.Context["team"] != "" {
+		pairs["team"] = v.KMS.Context["team"]
+	}
+	return &Keys{AES: []kms.Key32{other, aes}, RSA: []*rsa.PrivateKey{pair.(*rsa.PrivateKey)},
+		KMS: []KMSKey{{single{v: v}, "wrong", pairs}, {single{v: v}, "pinned", pairs}}}
+}
+
+// header returns the parsed header, after the instruction file if there is one.
+func (v *vector) header(legacy bool) (*Header, error) {
+	meta := v.Meta
+	if v.Instruction != "" {
+		var err error
+		if meta, err = Merge(meta, []byte(v.Instruction)); err != nil {
+			return nil, err
+		}
+	}
+	return Parse(meta, legacy)
+}
+
+// open reads the object the way a proxy does.
+func (v *vector) open(t testing.TB, legacy bool) ([]byte, error) {
+	h, err := v.header(legacy)
+	if err != nil {
+		return nil, err
+	}
+	data, err := v.keys(t).Open(t.Context(), h)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ContentKey(h, data)
+	if err != nil {
+		return nil, err
+	}
+	if h.Cipher != CBC {
+		d, err := NewDelayed(h, key, bytes.NewReader(v.Body), int64(len(v.Body)))
+		if err != nil {
+			return nil, err
+		}
+		if got, err := io.ReadAll(d); err == nil && !bytes.Equal(got, v.Plain) {
+			t.Error("the delayed reader differs")
+		}
+	}
+	return Open(h, key, bytes.Clone(v.Body))
+}
+
+func TestVectorsOpen(t *testing.T) {
+	for name, v := range vectors(t) {
+		got, err := v.open(t, v.Legacy)
+		if err != nil || !bytes.Equal(got, v.Plain) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if h, err := v.header(v.Legacy); err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if n, exact, err := PlainSize(h, int64(len(v.Body))); err != nil || n < int64(len(v.Plain)) ||
+			exact && n != int64(len(v.Plain)) || n > int64(len(v.Plain))+15 {
+			t.Errorf("%s: PlainSize %d, %v of %d: %v", name, n, exact, len(v.Plain), err)
+		}
+		if _, err := v.open(t, false); v.Legacy && !errors.Is(err, ErrLegacy) {
+			t.Errorf("%s: %v, want ErrLegacy", name, err)
+		}
+	}
+}
+
+// TestVectorsRefuseEveryChange flips every bit of what a store could change. CBC content is the known exception.
+func TestVectorsRefuseEveryChange(t *testing.T) {
+	for name, v := range vectors(t) {
+		if v.Legacy || v.Instruction != "" || len(v.Plain) != 100 {
+			continue
+		}
+		for field, value := range v.Meta {
+			if field == "x-amz-matdesc" && v.Meta["x-amz-wrap-alg"] != "kms+context" {
+				continue // a description of a raw key is not authenticated, and not used
+			}
+			if v.KMS != nil && (field == "x-amz-3" || field == "x-amz-key-v2") {
+				continue // the KMS's own business; single knows one blob
+			}
+			for i := range value {
+				changed := *v
+				changed.Meta = maps.Clone(v.Meta)
+				b := []byte(value)
+				b[i] ^= 1
+				changed.Meta[field] = string(b)
+				if got, err := changed.open(t, false); err == nil {
+					t.Errorf("%s: %s changed at %d opens to %d bytes", name, field, i, len(got))
+				}
+			}
+			changed := *v
+			changed.Meta = maps.Clone(v.Meta)
+			delete(changed.Meta, field)
+			if _, err := changed.open(t, false); err == nil {
+				t.Errorf("%s: opens without %s", name, field)
+			}
+		}
+		for i := range v.Body {
+			changed := *v
+			changed.Body = bytes.Clone(v.Body)
+			changed.Body[i] ^= 0x10
+			if _, err := changed.open(t, false); !errors.Is(err, ErrContent) {
+				t.Errorf("%s: body changed at %d: %v", name, i, err)
+			}
+			changed.Body = v.Body[:i]
+			if _, err := changed.open(t, false); !errors.Is(err, ErrContent) {
+				t.Errorf("%s: body cut at %d: %v", name, i, err)
+			}
+		}
+	}
+}
+
+func TestContextMustBeTheConfiguredOne(t *testing.T) {
+	v := vectors(t)["v3-kms-meta-100.json"]
+	h, err := v.header(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, pairs := range map[string]map[string]string{
+		"none": nil, "another value": {"team": "red"}, "one more": {"team": "blue", "x": "y"},
+	} {
+		keys := &Keys{KMS: []KMSKey{{single{v: v}, "pinned", pairs}}}
+		if _, err := keys.Open(t.Context(), h); !errors.Is(err, ErrNoKey) {
+			t.Errorf("%s: %v, want ErrNoKey", name, err)
+		}
+	}
+	if _, err := (&Keys{}).Open(t.Context(), h); !errors.Is(err, ErrNoKey) {
+		t.Errorf("no keys: %v, want ErrNoKey", err)
+	}
+}
+
+func TestKMSTroubleIsNotAMissingKey(t *testing.T) {
+	v := vectors(t)["v2-kms-meta-100.json"]
+	h, err := v.header(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, trouble := range []error{kms.ErrUnavailable, kms.ErrThrottled} {
+		keys := &Keys{KMS: []KMSKey{{failing{err: trouble}, "k", map[string]string{"team": "blue"}}}}
+		if _, err := keys.Open(t.Context(), h); !errors.Is(err, trouble) || errors.Is(err, ErrNoKey) {
+			t.Errorf("%v, want %v alone", err, trouble)
+		}
+	}
+}
+
+type failing struct {
+	kms.Provider
+	err error
+}
+
+func (f failing) Unwrap(context.Context, string, []byte, kms.Context) (kms.Key32, error) {
+	return kms.Key32{}, f.err
+}

@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// restAfter is how long a connection stays with the engine between two requests. After that it rests: it costs a small
+// goroutine and no buffers until the client sends something.
+const restAfter = 250 * time.Millisecond
+
+// clientConn is a client's connection as the engine sees it. When the client has been quiet for a while, Read reports a
+// time-out, whereupon the engine lets go of its buffers and closes the connection; the close puts it to rest instead, and
+// the next byte brings it back to the engine.
+type clientConn struct {
+	net.Conn // counted, or TLS above it
+	counted  *countedConn
+
+	// The engine waits for the next request, until the idle limit. Both belong to the engine's goroutine.
+	idle  bool
+	until time.Time
+
+	resting atomic.Bool // the next Close puts the connection to rest
+}
+
+func (c *clientConn) tcp() *countedConn { return c.counted }
+
+// restable is a connection that the engine knows.
+type restable interface {
+	net.Conn
+	client() *clientConn
+}
+
+func (c *clientConn) client() *clientConn { return c }
+
+// SetReadDeadline is shorter than asked for between two requests.
+func (c *clientConn) SetReadDeadline(t time.Time) error {
+	if c.idle {
+		c.until = t
+		if rest := time.Now().Add(c.counted.s.opts.restAfter); rest.Before(t) {
+			t = rest
+		}
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// Read reports a time-out early between two requests.
+func (c *clientConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && n == 0 && c.idle && errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(c.until) {
+		c.resting.Store(true)
+	}
+	return n, err
+}
+
+// Close closes the connection or puts it to rest.
+func (c *clientConn) Close() error { return c.close(c) }
+
+func (c *clientConn) close(self restable) error {
+	if c.resting.Swap(false) && c.counted.s.idle.add(self) {
+		go c.counted.s.rest(self)
+		return nil
+	}
+	return c.Conn.Close()
+}
+
+// secureConn is a clientConn under TLS, in the form in which the engine recognises it.
+type secureConn struct {
+	clientConn
+	tls *tls.Conn
+}
+
+// Handshake is called by the engine before the first request.
+func (c *secureConn) Handshake() error { return c.tls.Handshake() }
+
+// ConnectionState makes the engine see TLS.
+func (c *secureConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
+
+// Close closes the connection or puts it to rest.
+func (c *secureConn) Close() error { return c.close(c) }
+
+// connState follows the engine: between two requests a connection may rest. The other states arrive after Close, when the
+// connection may be somebody else's already.
+func connState(nc net.Conn, state fasthttp.ConnState) {
+	if state == fasthttp.StateIdle || state == fasthttp.StateActive {
+		if c, ok := nc.(restable); ok {
+			c.client().idle = state == fasthttp.StateIdle
+		}
+	}
+}
+
+// rest waits until the client sends something and gives the connection back to the engine.
+func (s *Server) rest(nc restable) {
+	c := nc.client()
+	c.idle = false
+	said := c.counted.arm(c.until) == nil && awaitInput(c.counted.Conn)
+	if !s.idle.remove(nc) || !said {
+		_ = c.Conn.Close()
+		return
+	}
+	_ = s.http.ServeConn(nc)
+}
+
+// resting are the connections without a request.
+type resting struct {
+	mu    sync.Mutex
+	conns map[restable]struct{}
+	over  bool
+}
+
+// add reports whether c may rest.
+func (r *resting) add(c restable) bool {
+	if !canRest {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return false
+	}
+	if r.conns == nil {
+		r.conns = map[restable]struct{}{}
+	}
+	r.conns[c] = struct{}{}
+	return true
+}
+
+// remove reports whether c was still resting.
+func (r *resting) remove(c restable) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.conns[c]
+	delete(r.conns, c)
+	return ok
+}
+
+// end closes all and lets no more in.
+func (r *resting) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+	for c := range r.conns {
+		_ = c.client().Conn.Close()
+	}
+	clear(r.conns)
+}
