@@ -11,6 +11,9 @@ type Config struct {
 	AdminTokenFile Path `yaml:"admin_token_file"`
 	// Serves the Go profiler under /debug/pprof on the admin endpoint. Profiles can contain secrets from memory.
 	AdminPprof bool `yaml:"admin_pprof" default:"false"`
+	// Keeps the memory of the process out of swap (mlockall; Linux). Needs RLIMIT_MEMLOCK unlimited or CAP_IPC_LOCK, and does
+	// not start without. Takes a restart.
+	LockMemory bool `yaml:"lock_memory" default:"false"`
 	// TLS of the S3 endpoint.
 	TLS TLS `yaml:"tls"`
 	// Names under which buckets are addressed virtual-host style (`bucket.s3.example.internal`).
@@ -273,9 +276,9 @@ type Foreign struct {
 
 // Format selects suites by number: 1 is AES-256-GCM, 2 is ChaCha20-Poly1305.
 type Format struct {
-	// Suite of new objects.
+	// Suite of new objects. In FIPS mode 1 only.
 	Write int `yaml:"write" default:"1"`
-	// Suites accepted. Left out: `[1, 2]`.
+	// Suites accepted. Left out: `[1, 2]`, in FIPS mode `[1]`.
 	Read []int `yaml:"read"`
 }
 

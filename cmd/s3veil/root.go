@@ -77,6 +77,12 @@ func (p *program) root() *cobra.Command {
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if c == root || c.Name() == "version" {
+			return nil
+		}
+		return refuseEnforced()
+	}
 	root.AddCommand(p.serveCommand(), p.devCommand(), p.keysCommand(), p.inspectCommand(), p.repairCommand(), p.auditLogCommand(), p.versionCommand())
 	return root
 }

@@ -118,6 +118,11 @@ func (p *program) newService(ctx context.Context, src sources) (*service, *wired
 		return nil, nil, err
 	}
 	s.kept = w.kept
+	if l.LockMemory {
+		if err := lockMemory(); err != nil {
+			return nil, nil, fmt.Errorf("lock_memory: %w", err)
+		}
+	}
 	s.warn()
 	s.newMetrics()
 	memory := l.bodyMemory(memoryLimit(cgroupLimits))
@@ -164,7 +169,7 @@ func (s *service) run(ctx context.Context, w *wired, ended <-chan struct{}) erro
 	if s.admin != nil {
 		defer s.admin.stop()
 	}
-	s.log.Info("serving", "listen", at.Listen, "admin", at.Admin, "tls", s.tls != nil)
+	s.log.Info("serving", "listen", at.Listen, "admin", at.Admin, "tls", s.tls != nil, "fips", fipsMode())
 	if s.p.started != nil {
 		s.p.started(at)
 	}
@@ -308,6 +313,7 @@ func (s *service) fixed(l *loaded) []string {
 		a, b any
 	}{
 		{"listen", a.Listen, b.Listen}, {"admin", a.Admin, b.Admin}, {"admin_pprof", a.AdminPprof, b.AdminPprof},
+		{"lock_memory", a.LockMemory, b.LockMemory},
 		{"limits", a.Limits, b.Limits}, {"log", a.Log, b.Log}, {"audit", a.Audit, b.Audit}, {"tls", a.TLS.CertFile == "", b.TLS.CertFile == ""},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {

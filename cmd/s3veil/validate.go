@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/fips140"
 	"net"
 	"net/netip"
 	"net/url"
@@ -22,10 +23,14 @@ func validate(l *loaded) {
 	l.checkKMS()
 	l.checkBuckets()
 	l.checkFormat()
+	l.checkFIPS(fips140.Enabled())
 	l.checkLimits()
 	l.oneOf("log.format", l.Log.Format, "json", "text")
 	l.oneOf("log.level", l.Log.Level, "debug", "info", "warn", "error")
 	l.checkAudit()
+	if l.LockMemory && !canLockMemory {
+		l.wrong("lock_memory", "not supported on this system")
+	}
 }
 
 // wrong adds a mistake at the line of path, or of the nearest group around it that was given.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/fips140"
 	"fmt"
 	"io"
 	"runtime"
@@ -60,18 +59,6 @@ func printVersion(w io.Writer, b build) error {
 		_, err = fmt.Fprintf(w, "go %s %s/%s\nfips %s\n", b.goVersion, runtime.GOOS, runtime.GOARCH, fipsMode())
 	}
 	return err
-}
-
-// fipsMode says which cryptographic module runs and whether in FIPS 140-3 mode. Suites 1 and 2 choose their nonces
-// themselves, so the mode is never called approved (FORMAT.md 3.2).
-func fipsMode() string {
-	switch {
-	case !fips140.Enabled():
-		return "off"
-	case fips140.Version() == "latest":
-		return "on (Go cryptographic module of this Go release, not validated)"
-	}
-	return "on (Go cryptographic module " + fips140.Version() + ")"
 }
 
 // buildVersion is the version that build_info tells.

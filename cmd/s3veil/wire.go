@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/fips140"
 	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
@@ -52,7 +53,7 @@ func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
 		Regions: l.Regions,
 		Aliases: l.aliases(),
 		Write:   stream.Suite(l.Format.Write),
-		Read:    suites(l.Format.Read),
+		Read:    suites(l.Format.Read, fips140.Enabled()),
 	}
 	for _, n := range l.TrustProxies {
 		w.settings.TrustProxies = append(w.settings.TrustProxies, prefix(n))
@@ -177,7 +178,11 @@ func prefix(text string) netip.Prefix {
 	return p
 }
 
-func suites(numbers []int) []stream.Suite {
+// suites are the configured ones, or all that there are: in FIPS mode those of the module.
+func suites(numbers []int, fips bool) []stream.Suite {
+	if len(numbers) == 0 && fips {
+		return []stream.Suite{stream.AES256GCM}
+	}
 	if len(numbers) == 0 {
 		return []stream.Suite{stream.AES256GCM, stream.ChaCha20Poly1305}
 	}

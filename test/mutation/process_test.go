@@ -7,6 +7,8 @@ const (
 	entry      = "keycache/entry.go"
 	cacheClose = "keycache/update.go"
 	keyFile    = "cmd/s3veil/keyfile.go"
+	harden     = "cmd/s3veil/harden_linux.go"
+	fips       = "cmd/s3veil/fips.go"
 )
 
 // processMutations are those of memory and of files that hold secrets (THREATS.md row 27).
@@ -19,4 +21,8 @@ var processMutations = []mutation{
 	{"keys stay after the last release", entry, "		e.bound.Zero()\n", "		_ = e.bound\n"},
 	{"keys stay after Close", cacheClose, "	c.stop()\n	c.reads.Purge()\n	c.plain.Purge()\n", "	c.stop()\n"},
 	{"key files stay open at the end", keyFile, "	for _, f := range k.retired {\n		f.Close()\n", "	for _, f := range k.retired {\n		_ = f\n"},
+	{"core files allowed", harden, "	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {\n		return err\n	}\n", ""},
+	{"process dumpable", harden, "unix.PR_SET_DUMPABLE, 0,", "unix.PR_SET_DUMPABLE, 1,"},
+	{"ChaCha20 written in FIPS mode", fips, "l.Format.Write == 2", "l.Format.Write == 3"},
+	{"ChaCha20 read in FIPS mode", fips, "		if s == 2 {\n", "		if s == 3 {\n"},
 }

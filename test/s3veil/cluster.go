@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"s3veil/test/servers"
@@ -27,6 +28,7 @@ type Options struct {
 	// Configure changes the generated configuration (the tree of s3veil.yaml) before it is written.
 	Configure func(config map[string]any)
 	Env       []string
+	Program   string // another build of s3veil; Build's when empty
 }
 
 // Cluster is one or more replicas with one configuration and one key file.
@@ -82,11 +84,30 @@ func RemoveBuild(bool) {
 	}
 }
 
+// BuildAs compiles s3veil for one test with build tags and environment of its own, for example GOFIPS140=certified.
+func BuildAs(t testing.TB, tags string, env ...string) (program string) {
+	t.Helper()
+	root, err := servers.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program = filepath.Join(t.TempDir(), "s3veil")
+	cmd := exec.Command("go", "build", "-tags", tags, "-o", program, "./cmd/s3veil")
+	cmd.Dir, cmd.Env = root, append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build s3veil %v: %v\n%s", env, err, out)
+	}
+	return program
+}
+
 // Start builds s3veil and starts its replicas; they are ready when it returns.
 func Start(o Options) (*Cluster, error) {
-	binary, err := Build()
-	if err != nil {
-		return nil, err
+	binary := o.Program
+	if binary == "" {
+		var err error
+		if binary, err = Build(); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := os.MkdirTemp("", "s3veil-cluster-")
 	if err != nil {
