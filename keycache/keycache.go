@@ -345,6 +345,14 @@ func (c *Cache) admit(now time.Time, at id, client, realm string, known bool) er
 	return nil
 }
 
+// Miss counts a call of a KMS that does not go through the cache against the client's limit (ErrMissLimit).
+func (c *Cache) Miss(client, realm string) error {
+	if !c.misses.allow(c.now(), client, realm, true) {
+		return ErrMissLimit
+	}
+	return nil
+}
+
 func (c *Cache) startRead(k *kek, at flightName, wrapped []byte, realm string, pairs kms.Context) *flight {
 	wrapped = append([]byte(nil), wrapped...) // kept beyond the request
 	ec := kms.RealmContext(strings.Clone(realm), pairs)

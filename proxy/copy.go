@@ -355,13 +355,15 @@ func (x *exchange) pair(src *bucket) (release func(), err error) {
 // readSource opens the plaintext bytes a..b of a source, pinned to what its HEAD showed. b < a is the empty range.
 func (x *exchange) readSource(src *copySource, a, b int64) (streamedSource, error) {
 	o := src.o
-	if b < a {
+	if b < a && o.foreign == nil {
 		return &emptySource{}, nil
 	}
 	from, to := a, b
 	var segments []size.Segment
 	var err error
-	if !o.plaintext() {
+	if o.foreign != nil {
+		from, to = 0, o.stored-1
+	} else if !o.plaintext() {
 		if from, to, segments, err = o.table.Range(a, b); err != nil {
 			return nil, err
 		}
@@ -385,6 +387,14 @@ func (x *exchange) readSource(src *copySource, a, b int64) (streamedSource, erro
 			return nil, err
 		}
 		return nil, errExchanged
+	}
+	if o.foreign != nil {
+		body, err := x.openForeignBody(o, resp.Body, a, b, true)
+		if err != nil {
+			resp.Body.Close()
+			return nil, err
+		}
+		return body, nil
 	}
 	if o.plaintext() {
 		return &relayBody{src: resp.Body, left: b - a + 1, length: b - a + 1}, nil

@@ -189,6 +189,10 @@ func (r *read) window(o *object) (w window, err error) {
 		}
 		w.partial = w.b >= w.a
 	}
+	if o.foreign != nil {
+		w.from, w.to, w.whole = 0, o.stored-1, true
+		return w, nil
+	}
 	if w.b < w.a {
 		w.whole = o.stored == 0
 		return w, nil
@@ -224,6 +228,9 @@ func (w *window) selectPart(n int, o *object) error {
 
 // covers reports whether an answer of the store holds exactly the stored bytes of the window.
 func (w *window) covers(resp *upstream.Response, o *object) bool {
+	if o.foreign != nil {
+		return resp.Status == 200
+	}
 	if w.b < w.a {
 		return resp.Status == 200 && o.stored == 0
 	}
@@ -256,7 +263,7 @@ func (x *exchange) refetch(r *read, o *object, w window) (*upstream.Response, er
 	if err == nil && entry != o.entry {
 		err = errExchanged
 	}
-	if err == nil && w.b >= w.a && !w.covers(resp, o) {
+	if err == nil && (w.b >= w.a || o.foreign != nil) && !w.covers(resp, o) {
 		err = lengthError("content-range %q", resp.Get("content-range"))
 	}
 	if err != nil {
@@ -271,6 +278,9 @@ func (x *exchange) send(o *object, w window, resp *upstream.Response) error {
 	status, n := 200, w.b-w.a+1
 	if w.partial {
 		status = 206
+	}
+	if o.foreign != nil {
+		return x.sendForeign(o, w, resp, status)
 	}
 	if o.plaintext() {
 		x.respondObject(status, o)

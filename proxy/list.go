@@ -30,7 +30,7 @@ func (x *exchange) listObjects() error {
 		page.Hidden = 0
 		page.Extend(next)
 	}
-	if x.bucket.rule.AllowPlaintext {
+	if x.bucket.rule.AllowPlaintext || x.bucket.rule.Foreign != nil {
 		if err := x.measure(page.Entries); err != nil {
 			return err
 		}
@@ -102,16 +102,15 @@ func (x *exchange) measure(entries []s3xml.Entry) error {
 		x.s.heads <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-gate; <-x.s.heads }()
-			var sealed bool
+			var size listedSize
 			err := x.guard(func() (err error) {
-				sealed, err = x.isSealed(e)
+				size, err = x.measureOne(e)
 				return err
 			})
 			if err != nil {
 				once.Do(func() { failed = err })
 				return
 			}
-			size := listedSize{sealed: sealed}
 			x.s.caches.sizes.Add(key, size)
 			size.apply(e)
 		})
@@ -121,29 +120,35 @@ func (x *exchange) measure(entries []s3xml.Entry) error {
 }
 
 func (l listedSize) apply(e *s3xml.Entry) {
-	if !l.sealed {
+	switch {
+	case l.foreign:
+		e.Size = l.content
+	case !l.sealed:
 		e.Plaintext, e.Size = true, e.Stored
 	}
 }
 
-// isSealed asks whether a listed object carries an envelope. An object that has gone meanwhile keeps its estimate.
-func (x *exchange) isSealed(e *s3xml.Entry) (bool, error) {
+// measureOne asks whether a listed object carries an envelope. An object that has gone meanwhile keeps its estimate.
+func (x *exchange) measureOne(e *s3xml.Entry) (listedSize, error) {
 	req := &upstream.Request{Op: "HeadObject", Method: "HEAD", Bucket: x.bucket.name, Key: e.Key, Idempotent: true}
 	if e.VersionID != "" {
 		req.Query = []upstream.Param{{Name: "versionId", Value: e.VersionID}}
 	}
 	resp, err := x.bucket.store.data.Do(x.context(), req)
 	if err != nil {
-		return false, err
+		return listedSize{}, err
 	}
 	defer resp.Body.Close()
 	switch {
 	case resp.Status == 404:
-		return true, nil
+		return listedSize{sealed: true}, nil
 	case resp.Status != 200:
-		return false, fmt.Errorf("%w: HEAD of a listed object answers %d", upstream.ErrUnavailable, resp.Status)
+		return listedSize{}, fmt.Errorf("%w: HEAD of a listed object answers %d", upstream.ErrUnavailable, resp.Status)
 	}
-	return resp.Get(entryName) != "", nil
+	if resp.Get(entryName) == "" && x.bucket.rule.Foreign != nil {
+		return x.measureForeign(e, resp)
+	}
+	return listedSize{sealed: resp.Get(entryName) != ""}, nil
 }
 
 // listMultipartUploads answers ListMultipartUploads. The store knows only its own upload ids; what the client gets serves

@@ -50,9 +50,10 @@ type object struct {
 	table    *size.Table
 	manifest *manifest.Manifest // multipart objects only
 	content  int64              // plaintext bytes
+	foreign  *foreignObject     // an object of the S3 Encryption Client, which has no envelope
 }
 
-// plaintext reports whether the object is served as it is.
+// plaintext reports whether the object has no envelope.
 func (o *object) plaintext() bool { return o.sealed == nil }
 
 // forget overwrites the DEK. Bodies that decrypt have a copy of their own.
@@ -60,11 +61,14 @@ func (o *object) forget() {
 	if o != nil && o.attrs != nil {
 		o.attrs.DEK.Zero()
 	}
+	if o != nil && o.foreign != nil {
+		o.foreign.key.Zero()
+	}
 }
 
 // clientETag is the ETag as clients see it: a plaintext object keeps its own (FORMAT.md 11).
 func (o *object) clientETag() string {
-	if o.plaintext() {
+	if o.plaintext() && o.foreign == nil {
 		return o.etag
 	}
 	return etag.ToClient(o.etag)
@@ -84,6 +88,11 @@ func (x *exchange) openObject(b *bucket, key string, resp *upstream.Response, cu
 	}
 	if o.entry, err = classify(resp.Header); err != nil {
 		return nil, err
+	}
+	if o.entry == "" && b.rule.Foreign != nil {
+		if err := x.openForeign(b, o); err != nil || o.foreign != nil {
+			return o, err
+		}
 	}
 	if o.entry == "" {
 		if !b.rule.AllowPlaintext {

@@ -90,6 +90,7 @@ type Bucket struct {
 	VerifyFull     bool
 	Padding        bool
 	MaxAge         time.Duration // oldest creation time accepted; zero: any
+	Foreign        *Foreign      // nil: objects of the S3 Encryption Client are plaintext
 	SSE            string        // announced where no header asked: "AES256"
 	RequireSSE     bool
 	RequireTLS     bool

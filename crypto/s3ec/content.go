@@ -82,3 +82,26 @@ func PlainSize(h *Header, stored int64) (n int64, exact bool, err error) {
 	}
 	return stored - 1, false, nil
 }
+
+// TailSize returns the plaintext length of an AES-CBC body of stored bytes whose writer did not declare it. tail is the
+// last two blocks of the body, or the whole of a body of one block.
+func TailSize(h *Header, key kms.Key32, stored int64, tail []byte) (int64, error) {
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return 0, err
+	}
+	iv := h.IV
+	switch {
+	case len(tail) == 2*aes.BlockSize:
+		iv, tail = tail[:aes.BlockSize], tail[aes.BlockSize:]
+	case len(tail) != aes.BlockSize || stored != aes.BlockSize:
+		return 0, fmt.Errorf("%w: length", ErrContent)
+	}
+	last := make([]byte, aes.BlockSize)
+	cipher.NewCBCDecrypter(block, iv).CryptBlocks(last, tail)
+	n, ok := unpad(last)
+	if !ok {
+		return 0, fmt.Errorf("%w: padding", ErrContent)
+	}
+	return stored - aes.BlockSize + int64(n), nil
+}

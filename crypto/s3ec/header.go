@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -79,6 +80,7 @@ const (
 	gcmName    = "AES/GCM/NoPadding"
 	cbcName    = "AES/CBC/PKCS5Padding"
 	derivedID  = "115" // 0x73 in decimal
+	lengthName = "x-amz-unencrypted-content-length"
 )
 
 // names of V1 and V2, and of V3, all without the prefix of user metadata.
@@ -88,6 +90,11 @@ var (
 	// inFile are the names of V3 that an instruction file holds; the others stay with the object (FORMAT.md A.1).
 	inFile = []string{"x-amz-3", "x-amz-w", "x-amz-t", "x-amz-m"}
 )
+
+// IsName reports whether a user metadata name, without "x-amz-meta-", belongs to the formats.
+func IsName(name string) bool {
+	return slices.Contains(names12, name) || slices.Contains(names3, name) || name == lengthName || name == "x-amz-crypto-instr-file"
+}
 
 // Detect says which version's signal user metadata carries. Names are in lower case and without "x-amz-meta-". An object
 // of V3 whose key lies in an instruction file is V3 as well: Split reports it. Signals of several versions are
@@ -218,13 +225,13 @@ func (f *fields) context(name string) map[string]string {
 }
 
 func (f *fields) plainLen() int64 {
-	s, ok := f.meta["x-amz-unencrypted-content-length"]
+	s, ok := f.meta[lengthName]
 	if !ok {
 		return -1
 	}
 	n, err := strconv.ParseUint(s, 10, 63)
 	if err != nil {
-		f.fail(ErrMalformed, "x-amz-unencrypted-content-length")
+		f.fail(ErrMalformed, lengthName)
 	}
 	return int64(n)
 }

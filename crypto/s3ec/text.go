@@ -34,7 +34,7 @@ func Merge(meta map[string]string, file []byte) (map[string]string, error) {
 	for name, value := range said {
 		name = strings.ToLower(name)
 		_, twice := out[name]
-		known := slices.Contains(names12, name) || slices.Contains(names3, name) || name == "x-amz-unencrypted-content-length"
+		known := slices.Contains(names12, name) || slices.Contains(names3, name) || name == lengthName
 		switch {
 		case known && twice:
 			return nil, fmt.Errorf("%w: %s in the object and in its instruction file", ErrAmbiguous, name)

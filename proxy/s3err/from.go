@@ -7,6 +7,7 @@ import (
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/kms"
 	"s3veil/crypto/manifest"
+	"s3veil/crypto/s3ec"
 	"s3veil/crypto/size"
 	"s3veil/crypto/stream"
 	"s3veil/keycache"
@@ -89,6 +90,7 @@ var sentinels = []struct {
 	answer Error
 	class  string
 }{
+	{s3ec.ErrNoKey, AccessDenied, ClassKEKDenied}, // whatever the keys that did not fit answered
 	{kms.ErrAccessDenied, AccessDenied, ClassKEKDenied},
 	{kms.ErrKeyDisabled, KMSDisabled, ClassKEKDenied},
 	{kms.ErrKeyNotFound, KMSNotFound, ClassKEKDenied},
@@ -102,6 +104,12 @@ var sentinels = []struct {
 	{envelope.ErrCommitment, ObjectIntegrityError, ClassCommitment},
 	{envelope.ErrEnvelope, ObjectIntegrityError, ClassEnvelope},
 	{envelope.ErrMetadata, ObjectIntegrityError, ClassMetadata},
+	{s3ec.ErrAmbiguous, ObjectIntegrityError, ClassAmbiguous},
+	{s3ec.ErrMalformed, ObjectIntegrityError, ClassMalformed},
+	{s3ec.ErrUnsupported, ObjectIntegrityError, ClassUnsupported},
+	{s3ec.ErrLegacy, ObjectIntegrityError, ClassUnsupported},
+	{s3ec.ErrCommitment, ObjectIntegrityError, ClassCommitment},
+	{s3ec.ErrContent, ObjectIntegrityError, ClassStream},
 	{manifest.ErrMalformed, ObjectIntegrityError, ClassMalformed},
 	{manifest.ErrUnsupported, ObjectIntegrityError, ClassUnsupported},
 	{manifest.ErrManifest, ObjectIntegrityError, ClassManifest},
