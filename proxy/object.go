@@ -90,8 +90,14 @@ func (x *exchange) openObject(b *bucket, key string, resp *upstream.Response, cu
 		return nil, err
 	}
 	if o.entry == "" && b.rule.Foreign != nil {
-		if err := x.openForeign(b, o); err != nil || o.foreign != nil {
-			return o, err
+		if err := x.openForeign(b, o); err != nil {
+			return nil, err
+		}
+		switch {
+		case o.foreign != nil && customer != nil:
+			return nil, sse.ErrNotApplicable
+		case o.foreign != nil:
+			return o, nil
 		}
 	}
 	if o.entry == "" {

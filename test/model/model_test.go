@@ -110,7 +110,7 @@ func TestReplicasMeetTheModel(t *testing.T) {
 		clients, replicas = append(clients, cluster.ClientOf(r.Endpoint)), append(replicas, r)
 	}
 	seed, steps := length(t, 250)
-	r := New(Options{Seed: seed, Steps: steps, Clients: clients, Replicas: replicas, PartsMayBeLeftOut: true,
+	r := New(Options{Seed: seed, Steps: steps, Clients: clients, Replicas: replicas, PartsMayBeLeftOut: true, Encrypted: true,
 		Buckets: []string{servers.NewBucket(t, clients[0]), servers.NewBucket(t, clients[0])}})
 	if err := r.Run(); err != nil {
 		t.Fatal(err)
