@@ -271,6 +271,123 @@ def bulk_delete():
     fails({"404"}, S3.head_object, Bucket=BUCKET, Key="size/1")
 
 
+KEY, OTHER = b"an application's key of 32 bytes", b"another application's, 32 bytes!"
+TLS = ENDPOINT.startswith("https")
+PARTS = TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+
+
+def customer(key):
+    return {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": key}
+
+
+def source(key):
+    return {"CopySourceSSECustomerAlgorithm": "AES256", "CopySourceSSECustomerKey": key}
+
+
+@check(VEIL)
+def sse_kms():
+    body = data(11 << 20, 80)
+    context = base64.b64encode(b'{"app": "x"}').decode()
+    kms = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "main", "SSEKMSEncryptionContext": context}
+    out = S3.put_object(Bucket=BUCKET, Key="kms", Body=b"hello", BucketKeyEnabled=True, **kms)
+    assert out["ServerSideEncryption"] == "aws:kms" and out["SSEKMSKeyId"] == "main" and out["BucketKeyEnabled"], out
+    assert out["SSEKMSEncryptionContext"] == context, out
+    head = S3.head_object(Bucket=BUCKET, Key="kms")
+    assert head["ServerSideEncryption"] == "aws:kms" and head["SSEKMSKeyId"] == "main" and head["BucketKeyEnabled"], head
+    S3.upload_fileobj(io.BytesIO(body), BUCKET, "kms-parts", ExtraArgs=kms, Config=PARTS)
+    same(get("kms-parts"), body)
+    assert S3.head_object(Bucket=BUCKET, Key="kms-parts")["SSEKMSKeyId"] == "main"
+    S3.copy({"Bucket": BUCKET, "Key": "kms-parts"}, BUCKET, "kms-copy", ExtraArgs={"ServerSideEncryption": "AES256"}, Config=PARTS)
+    same(get("kms-copy"), body)
+    assert S3.head_object(Bucket=BUCKET, Key="kms-copy")["ServerSideEncryption"] == "AES256"
+    put = lambda **kw: S3.put_object(Bucket=BUCKET, Key="no", Body=b"x", **kw)
+    fails({"KMS.NotFoundException"}, put, ServerSideEncryption="aws:kms", SSEKMSKeyId="nobody")
+    fails({"InvalidArgument"}, put, ServerSideEncryption="aws:kms", SSEKMSEncryptionContext="{}")
+    fails({"InvalidArgument"}, put, ServerSideEncryption="AES256", SSEKMSKeyId="main")
+    fails({"InvalidArgument"}, put, ServerSideEncryption="bogus")
+    fails({"NotImplemented"}, put, ServerSideEncryption="aws:kms:dsse")
+
+
+@check(VEIL and not TLS)
+def sse_c_without_tls():
+    fails({"InvalidRequest"}, S3.put_object, Bucket=BUCKET, Key="no", Body=b"x", **customer(KEY))
+    fails({"InvalidRequest"}, S3.get_object, Bucket=BUCKET, Key="size/1", **customer(KEY))
+
+
+@check(VEIL and TLS)
+def sse_c():
+    out = S3.put_object(Bucket=BUCKET, Key="own", Body=b"hello", **customer(KEY))
+    assert out["SSECustomerAlgorithm"] == "AES256" and "ServerSideEncryption" not in out, out
+    assert out["SSECustomerKeyMD5"] == base64.b64encode(hashlib.md5(KEY).digest()).decode(), out
+    same(get("own", **customer(KEY)), b"hello")
+    same(get("own", Range="bytes=1-2", **customer(KEY)), b"el")
+    assert S3.head_object(Bucket=BUCKET, Key="own", **customer(KEY))["ContentLength"] == 5
+    fails({"InvalidRequest"}, S3.get_object, Bucket=BUCKET, Key="own")
+    fails({"AccessDenied"}, S3.get_object, Bucket=BUCKET, Key="own", **customer(OTHER))
+    fails({"400"}, S3.head_object, Bucket=BUCKET, Key="own")
+    fails({"403"}, S3.head_object, Bucket=BUCKET, Key="own", **customer(OTHER))
+    fails({"InvalidArgument"}, S3.put_object, Bucket=BUCKET, Key="no", Body=b"x", **customer(KEY[:16]))
+    wrong = dict(customer(base64.b64encode(KEY).decode()), SSECustomerKeyMD5=base64.b64encode(hashlib.md5(OTHER).digest()).decode())
+    fails({"InvalidArgument"}, S3.put_object, Bucket=BUCKET, Key="no", Body=b"x", **wrong)
+    S3.put_object(Bucket=BUCKET, Key="plain", Body=b"x")
+    fails({"InvalidRequest"}, S3.get_object, Bucket=BUCKET, Key="plain", **customer(KEY))
+
+
+@check(VEIL and TLS)
+def sse_c_transfers():
+    body = data(11 << 20, 81)
+    S3.upload_fileobj(io.BytesIO(body), BUCKET, "own-parts", ExtraArgs=customer(KEY), Config=PARTS)
+    out = io.BytesIO()
+    S3.download_fileobj(BUCKET, "own-parts", out, ExtraArgs=customer(KEY), Config=PARTS)
+    same(out.getvalue(), body)
+    where = {"Bucket": BUCKET, "Key": "own-parts"}
+    S3.copy(where, BUCKET, "own-copy", ExtraArgs=dict(customer(OTHER), **source(KEY)), Config=PARTS)
+    same(get("own-copy", **customer(OTHER)), body)
+    S3.copy_object(Bucket=BUCKET, Key="own-out", CopySource=where, **source(KEY))
+    same(get("own-out"), body)
+    fails({"InvalidRequest"}, S3.copy_object, Bucket=BUCKET, Key="no", CopySource=where)
+    fails({"AccessDenied"}, S3.copy_object, Bucket=BUCKET, Key="no", CopySource=where, **source(OTHER))
+    up = S3.create_multipart_upload(Bucket=BUCKET, Key="own-up", **customer(KEY))["UploadId"]
+    part = lambda **kw: S3.upload_part(Bucket=BUCKET, Key="own-up", UploadId=up, PartNumber=1, Body=b"part", **kw)
+    fails({"InvalidRequest"}, part)
+    fails({"InvalidRequest"}, part, **customer(OTHER))
+    etag = part(**customer(KEY))["ETag"]
+    done = lambda **kw: S3.complete_multipart_upload(
+        Bucket=BUCKET, Key="own-up", UploadId=up, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]}, **kw
+    )
+    assert S3.list_parts(Bucket=BUCKET, Key="own-up", UploadId=up)["Parts"][0]["Size"] == 4
+    fails({"InvalidRequest"}, done)
+    done(**customer(KEY))
+    same(get("own-up", **customer(KEY)), b"part")
+
+
+@check(VEIL and TLS)
+def sse_forms():
+    c = client(signature_version="s3v4")
+    kms = {"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": "main"}
+    own = {
+        "x-amz-server-side-encryption-customer-algorithm": "AES256",
+        "x-amz-server-side-encryption-customer-key": base64.b64encode(KEY).decode(),
+        "x-amz-server-side-encryption-customer-key-MD5": base64.b64encode(hashlib.md5(KEY).digest()).decode(),
+    }
+    for key, fields, read in (("form-kms", kms, {}), ("form-own", own, customer(KEY))):
+        form = c.generate_presigned_post(BUCKET, key, Fields=dict(fields), Conditions=[{k: v} for k, v in fields.items()])
+        headers = post_form(form["url"], form["fields"], b"form")
+        same(get(key, **read), b"form", key)
+        for name in ("x-amz-server-side-encryption", "x-amz-server-side-encryption-customer-algorithm"):
+            assert headers.get(name) == fields.get(name), (name, headers)
+
+
+def post_form(url, fields, content):
+    lines = []
+    for name, value in fields.items():
+        lines.append('--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name, value))
+    body = "".join(lines).encode() + b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + content + b"\r\n--b--\r\n"
+    r = urllib.request.Request(url, body, {"Content-Type": "multipart/form-data; boundary=b"}, method="POST")
+    with urllib.request.urlopen(r, context=ssl.create_default_context(cafile=CA)) as answer:
+        return answer.headers
+
+
 def main():
     bad = 0
     for f in CHECKS:
