@@ -39,11 +39,11 @@ const (
 // attribute is a row: the length of the value (-1: checked elsewhere) and the presence by kind.
 type attribute struct {
 	length int
-	in     [3]presence // SinglePut, Multipart, Token
+	in     [3]presence // SinglePut, Multipart, Token; all forbidden: no such type
 }
 
 // attributeTable is the table of FORMAT.md 5.4.
-var attributeTable = map[byte]attribute{
+var attributeTable = [...]attribute{
 	typeDEK:        {32, [3]presence{required, required, required}},
 	typeObjectID:   {16, [3]presence{required, required, required}},
 	typeLength:     {8, [3]presence{required, forbidden, forbidden}},
@@ -59,39 +59,71 @@ var attributeTable = map[byte]attribute{
 // encodeAttributes returns the box plaintext: type(1) ‖ BE16(length) ‖ value, ascending (FORMAT.md 5.4). Attributes
 // that kind does not have are left out; a was checked by checkAttributes.
 func encodeAttributes(kind Kind, a *Attributes) []byte {
-	out := make([]byte, 0, 192+len(a.SealedMeta))
-	put := func(typ byte, value []byte) {
-		out = append(out, typ)
-		out = append16(out, value)
-	}
-	put(typeDEK, a.DEK[:])
-	put(typeObjectID, a.ObjectID[:])
+	out := make([]byte, 0, attributesLen(kind, a))
+	out = append(appendHead(out, typeDEK, len(a.DEK)), a.DEK[:]...)
+	out = append(appendHead(out, typeObjectID, len(a.ObjectID)), a.ObjectID[:]...)
 	if kind == SinglePut {
-		put(typeLength, binary.BigEndian.AppendUint64(nil, uint64(a.Length)))
+		out = binary.BigEndian.AppendUint64(appendHead(out, typeLength, 8), uint64(a.Length))
 	}
 	if kind != Token {
-		put(typeMetaMAC, a.MetaMAC[:])
-		put(typeCreated, binary.BigEndian.AppendUint64(nil, uint64(a.Created)))
+		out = append(appendHead(out, typeMetaMAC, len(a.MetaMAC)), a.MetaMAC[:]...)
+		out = binary.BigEndian.AppendUint64(appendHead(out, typeCreated, 8), uint64(a.Created))
 	}
 	if a.ContentMD5 != nil {
-		put(typeContentMD5, a.ContentMD5[:])
+		out = append(appendHead(out, typeContentMD5, len(a.ContentMD5)), a.ContentMD5[:]...)
 	}
 	if a.Checksum != nil {
-		put(typeChecksum, append([]byte{a.Checksum.Algorithm}, a.Checksum.Value...))
+		out = append(appendHead(out, typeChecksum, 1+len(a.Checksum.Value)), a.Checksum.Algorithm)
+		out = append(out, a.Checksum.Value...)
 	}
 	if a.SealedMeta != nil {
-		put(typeSealedMeta, a.SealedMeta)
+		out = append(appendHead(out, typeSealedMeta, len(a.SealedMeta)), a.SealedMeta...)
 	}
 	if a.Asked != nil {
-		put(typeAsked, []byte{*a.Asked})
+		out = append(appendHead(out, typeAsked, 1), *a.Asked)
 	}
 	if a.Declared != nil {
-		put(typeDeclared, a.Declared[:])
+		out = append(appendHead(out, typeDeclared, len(a.Declared)), a.Declared[:]...)
 	}
 	for _, t := range a.Extra {
-		put(t.Type, t.Value)
+		out = append(appendHead(out, t.Type, len(t.Value)), t.Value...)
 	}
 	return out
+}
+
+func appendHead(dst []byte, typ byte, n int) []byte {
+	return binary.BigEndian.AppendUint16(append(dst, typ), uint16(n))
+}
+
+// attributesLen is the length of what encodeAttributes returns.
+func attributesLen(kind Kind, a *Attributes) int {
+	const head = 3
+	n := head + len(a.DEK) + head + len(a.ObjectID)
+	if kind == SinglePut {
+		n += head + 8
+	}
+	if kind != Token {
+		n += head + len(a.MetaMAC) + head + 8
+	}
+	if a.ContentMD5 != nil {
+		n += head + len(a.ContentMD5)
+	}
+	if a.Checksum != nil {
+		n += head + 1 + len(a.Checksum.Value)
+	}
+	if a.SealedMeta != nil {
+		n += head + len(a.SealedMeta)
+	}
+	if a.Asked != nil {
+		n += head + 1
+	}
+	if a.Declared != nil {
+		n += head + len(a.Declared)
+	}
+	for _, t := range a.Extra {
+		n += head + len(t.Value)
+	}
+	return n
 }
 
 // checkAttributes reports attributes that the kind does not have or that cannot be encoded. Errors wrap ErrEnvelope,
@@ -166,7 +198,8 @@ func (a *Attributes) decode(kind Kind, h *Header, b []byte) error {
 		seen[typ] = true
 		at, last = next, int(typ)
 	}
-	for typ, row := range attributeTable {
+	for typ := range attributeTable {
+		row := &attributeTable[typ]
 		need := row.in[kind] == required || row.in[kind] == withFlag && h.SealedMeta
 		if need && !seen[typ] {
 			return fmt.Errorf("%w: attribute %02x is missing", ErrEnvelope, typ)
@@ -188,7 +221,11 @@ func (a *Attributes) decode(kind Kind, h *Header, b []byte) error {
 
 // checkAttribute holds one attribute against its row.
 func checkAttribute(kind Kind, typ byte, value []byte) error {
-	row, known := attributeTable[typ]
+	var row attribute
+	known := int(typ) < len(attributeTable) && attributeTable[typ] != (attribute{})
+	if known {
+		row = attributeTable[typ]
+	}
 	switch {
 	case !known && typ < typeIgnorable:
 		return fmt.Errorf("%w: attribute %02x", ErrUnsupported, typ)

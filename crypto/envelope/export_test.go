@@ -35,16 +35,19 @@ func DecodeAttributes(kind Kind, h Header, plain []byte) (*Attributes, error) {
 	return decodeAttributes(kind, &h, plain)
 }
 
-// EncodeAttributes writes what DecodeAttributes reads.
-var EncodeAttributes = encodeAttributes
+// EncodeAttributes writes what DecodeAttributes reads, as many bytes as AttributesLen says.
+var (
+	EncodeAttributes = encodeAttributes
+	AttributesLen    = attributesLen
+)
 
 // SealPlain seals any box plaintext, so that tests can reach what lies behind the authentication.
 func SealPlain(h Header, bound *kms.Key32, loc Location, plain []byte) *Sealed {
 	at := clearLen(&h)
 	raw := append(appendClear(nil, &h, h.SealedMeta), make([]byte, saltLen)...)
 	commit, key := derive(bound, raw[at:])
-	raw = append(raw, commit...)
+	raw = append(raw, commit[:]...)
 	s := &Sealed{raw: raw, saltAt: at, h: h}
-	s.raw = aead(key).Seal(raw, zeroNonce[:], plain, s.additional(loc, h.Binding))
+	s.raw = aead(&key).Seal(raw, zeroNonce[:], plain, s.additional(loc, h.Binding))
 	return s
 }

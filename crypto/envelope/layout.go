@@ -63,7 +63,10 @@ func (s *Sealed) Header() Header { return s.h }
 func (s *Sealed) Bytes() []byte { return s.raw }
 
 // Text returns the metadata value: "1." and base64url (FORMAT.md 5.1).
-func (s *Sealed) Text() string { return textPrefix + rawURL.EncodeToString(s.raw) }
+func (s *Sealed) Text() string {
+	var room [1024]byte // enough for most, so that the string is the only allocation
+	return string(rawURL.AppendEncode(append(room[:0], textPrefix...), s.raw))
+}
 
 // ParseText parses the value of the metadata entry (FORMAT.md 5.1). Errors wrap ErrMalformed or, for a major version
 // other than 1, ErrUnsupported.
@@ -223,7 +226,7 @@ func clearLen(h *Header) int {
 // TextLen returns the characters of the metadata value for an envelope of h and a, before it is sealed
 // (FORMAT.md 5.8). With h.Kind Token it is the length of the envelope as an object would carry it, not of a token.
 func TextLen(h Header, a *Attributes) int {
-	n := clearLen(&h) + saltLen + commitLen + len(encodeAttributes(h.Kind, a)) + tagLen
+	n := clearLen(&h) + saltLen + commitLen + attributesLen(h.Kind, a) + tagLen
 	return len(textPrefix) + rawURL.EncodedLen(n)
 }
 

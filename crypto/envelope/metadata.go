@@ -2,12 +2,11 @@ package envelope
 
 import (
 	"cmp"
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/subtle"
 	"slices"
 	"strings"
 
+	"s3veil/crypto/kdf"
 	"s3veil/crypto/kms"
 )
 
@@ -31,21 +30,23 @@ type Field struct{ Name, Value string }
 // covered and s3veil's own entries, so a caller may pass all headers of an answer. Header names may have any case;
 // repeated headers are joined with "," in the order given, as a writer sends them.
 func MetadataMAC(dek *kms.Key32, fields []Field) [32]byte {
-	key := expand(dek[:], labelMeta)
-	defer clear(key)
 	canonical := canonicalFields(fields)
-	n := 0
-	for _, f := range canonical {
-		n += 8 + len(f.Name) + len(f.Value)
-	}
-	in := make([]byte, 0, n)
+	var room [512]byte
+	in := room[:0]
 	for _, f := range canonical {
 		in = appendLP(in, f.Name)
 		in = appendLP(in, f.Value)
 	}
-	h := hmac.New(sha256.New, key)
-	h.Write(in)
-	return [32]byte(h.Sum(nil))
+	return labelMAC(dek, labelMeta, in)
+}
+
+// labelMAC is HMAC(Expand(DEK, label, 32), message).
+func labelMAC(dek *kms.Key32, label string, message []byte) (out [kdf.Size]byte) {
+	var key [kdf.Size]byte
+	kdf.Expand(&key, (*[kdf.Size]byte)(dek), label)
+	kdf.MAC(&out, key[:], message)
+	clear(key[:])
+	return out
 }
 
 // CheckMetadata compares the MAC of an opened envelope with the headers of the answer it came with. The error is
@@ -120,7 +121,7 @@ func covered(name string) bool {
 
 // canonicalValue reduces one value; ok is false where the field counts as absent.
 func canonicalValue(name, value string) (canonical string, ok bool) {
-	value = decodeWords(strings.Trim(value, whiteSpace))
+	value = decodeWords(trim(value))
 	switch name {
 	case "content-encoding":
 		value = withoutChunked(value)
@@ -131,11 +132,23 @@ func canonicalValue(name, value string) (canonical string, ok bool) {
 	return value, true
 }
 
+// trim is strings.Trim(value, whiteSpace), which looks up a set for every call.
+func trim(value string) string {
+	white := func(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+	for len(value) > 0 && white(value[0]) {
+		value = value[1:]
+	}
+	for len(value) > 0 && white(value[len(value)-1]) {
+		value = value[:len(value)-1]
+	}
+	return value
+}
+
 // withoutChunked drops aws-chunked, which belongs to the transfer, and empty items from a list of content codings.
 func withoutChunked(value string) string {
 	var kept []string
 	for item := range strings.SplitSeq(value, ",") {
-		if item = strings.Trim(item, whiteSpace); item != "" && item != "aws-chunked" {
+		if item = trim(item); item != "" && item != "aws-chunked" {
 			kept = append(kept, item)
 		}
 	}

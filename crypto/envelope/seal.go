@@ -3,14 +3,13 @@ package envelope
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
 	"io"
 	"math"
 
+	"s3veil/crypto/kdf"
 	"s3veil/crypto/kms"
 )
 
@@ -68,10 +67,10 @@ func Seal(h Header, bound *kms.Key32, loc Location, a *Attributes) (*Sealed, err
 	raw = raw[:at+saltLen]
 	draw(raw[at:])
 	commit, key := derive(bound, raw[at:])
-	defer clear(key)
-	raw = append(raw, commit...)
+	defer clear(key[:])
+	raw = append(raw, commit[:]...)
 	s := &Sealed{raw: raw, saltAt: at}
-	return parse(aead(key).Seal(raw, zeroNonce[:], plain, s.additional(loc, h.Binding)))
+	return parse(aead(&key).Seal(raw, zeroNonce[:], plain, s.additional(loc, h.Binding)))
 }
 
 // Open checks the commitment, opens the box and parses the attributes as those of kind (FORMAT.md 5.7 steps 6–8).
@@ -82,11 +81,11 @@ func (s *Sealed) Open(bound *kms.Key32, loc Location, kind Kind) (*Attributes, e
 		return nil, fmt.Errorf("%w: flags of another kind", ErrEnvelope)
 	}
 	commit, key := derive(bound, s.salt())
-	defer clear(key)
-	if subtle.ConstantTimeCompare(commit, s.commit()) != 1 {
+	defer clear(key[:])
+	if subtle.ConstantTimeCompare(commit[:], s.commit()) != 1 {
 		return nil, ErrCommitment
 	}
-	plain, err := aead(key).Open(nil, zeroNonce[:], s.box(), s.additional(loc, s.h.Binding))
+	plain, err := aead(&key).Open(nil, zeroNonce[:], s.box(), s.additional(loc, s.h.Binding))
 	if err != nil {
 		return nil, fmt.Errorf("%w: authentication failed", ErrEnvelope)
 	}
@@ -108,25 +107,20 @@ func (s *Sealed) additional(loc Location, level Binding) []byte {
 }
 
 // derive returns commit and K_seal (FORMAT.md 5.6). The caller overwrites the key.
-func derive(bound *kms.Key32, salt []byte) (commit, key []byte) {
-	prk, err := hkdf.Extract(sha256.New, bound[:], salt)
-	must(err)
-	defer clear(prk)
-	return expand(prk, labelCommit), expand(prk, labelSeal)
-}
-
-// expand is Expand(prk, label, 32) of FORMAT.md 1.2.
-func expand(prk []byte, label string) []byte {
-	out, err := hkdf.Expand(sha256.New, prk, label, 32)
-	must(err)
-	return out
+func derive(bound *kms.Key32, salt []byte) (commit, key [kdf.Size]byte) {
+	var prk [kdf.Size]byte
+	kdf.Extract(&prk, bound[:], salt)
+	kdf.Expand(&commit, &prk, labelCommit)
+	kdf.Expand(&key, &prk, labelSeal)
+	clear(prk[:])
+	return commit, key
 }
 
 // zeroNonce is used under keys that seal once (FORMAT.md 5.6).
 var zeroNonce [12]byte
 
-func aead(key []byte) cipher.AEAD {
-	block, err := aes.NewCipher(key)
+func aead(key *[kdf.Size]byte) cipher.AEAD {
+	block, err := aes.NewCipher(key[:])
 	must(err)
 	gcm, err := cipher.NewGCM(block)
 	must(err)

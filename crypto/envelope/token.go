@@ -1,7 +1,6 @@
 package envelope
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -43,14 +42,11 @@ func TokenLen(upstreamID string, env *Sealed) int {
 
 // uploadMAC binds the upstream id to the DEK, the bound bucket name and the key, whatever the binding level.
 func uploadMAC(upstreamID string, dek *kms.Key32, loc Location) []byte {
-	key := expand(dek[:], labelUpload)
-	defer clear(key)
-	h := hmac.New(sha256.New, key)
 	var in []byte
 	in = appendLP(in, upstreamID)
 	in = appendLP(in, loc.Bucket)
-	h.Write(appendLP(in, loc.Key))
-	return h.Sum(nil)[:tokenMAC]
+	mac := labelMAC(dek, labelUpload, appendLP(in, loc.Key))
+	return mac[:tokenMAC]
 }
 
 // UploadToken is a parsed token that has not been opened: enough for Abort and ListParts. Nothing in it is

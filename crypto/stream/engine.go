@@ -40,12 +40,9 @@ func encryptReader(src io.Reader, suite Suite, dek *kms.Key32, part int, plain i
 	if plain == 0 {
 		return exact, nil // the engine is not called for empty streams (FORMAT.md 7.6)
 	}
-	key, err := deriveKey(dek, r, part)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(key)
-	engine, err := sio.EncryptReader(exact, engineConfig(suite, key, &r, 0))
+	key := deriveKey(dek, r, part)
+	defer clear(key[:])
+	engine, err := sio.EncryptReader(exact, engineConfig(suite, key[:], &r, 0))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSetup, err)
 	}

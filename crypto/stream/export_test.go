@@ -17,7 +17,10 @@ func EncryptReaderWithR(src io.Reader, suite Suite, dek *kms.Key32, part int, pl
 }
 
 // DeriveKey returns K_stream.
-func DeriveKey(dek *kms.Key32, r R, part int) ([]byte, error) { return deriveKey(dek, r, part) }
+func DeriveKey(dek *kms.Key32, r R, part int) []byte {
+	key := deriveKey(dek, r, part)
+	return key[:]
+}
 
 // Keys shows what an Opener still holds.
 func (o *Opener) Keys() (dek kms.Key32, cipher bool) { return o.dek, o.aead != nil }

@@ -94,15 +94,13 @@ func (d *openReader) next() error {
 	if err := d.packages.readHeader(); err != nil {
 		return err
 	}
-	key, err := deriveKey(&d.dek, d.packages.r, seg.Part)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrStream, err)
-	}
-	defer clear(key)
+	key := deriveKey(&d.dek, d.packages.r, seg.Part)
+	defer clear(key[:])
 	if len(d.segments) == 1 {
 		d.dek.Zero()
 	}
-	d.engine, err = sio.DecryptReader(d.packages, engineConfig(d.suite, key, nil, seg.First))
+	var err error
+	d.engine, err = sio.DecryptReader(d.packages, engineConfig(d.suite, key[:], nil, seg.First))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrStream, err)
 	}

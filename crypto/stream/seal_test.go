@@ -49,9 +49,9 @@ func TestKnownAnswers(t *testing.T) {
 			"975e152832e266ffde4c193ac9e0cab58c699baa9d8196cb1121caf86c587a59", 65601,
 		},
 	} {
-		key, err := stream.DeriveKey(testDEK(), testR, c.part)
-		if err != nil || hex.EncodeToString(key) != c.key {
-			t.Errorf("%s: stream key %x, %v, want %s", c.name, key, err, c.key)
+		key := stream.DeriveKey(testDEK(), testR, c.part)
+		if hex.EncodeToString(key) != c.key {
+			t.Errorf("%s: stream key %x, want %s", c.name, key, c.key)
 		}
 		stored := seal(t, c.suite, c.part, c.plain, testR, 1)
 		if len(stored) != c.length {

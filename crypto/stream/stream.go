@@ -14,15 +14,14 @@ package stream
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"s3veil/crypto/kdf"
 	"s3veil/crypto/kms"
 	"s3veil/crypto/size"
 )
@@ -89,27 +88,21 @@ func checkSetup(suite Suite, dek *kms.Key32, part int, plain int64) error {
 }
 
 // deriveKey returns K_stream (FORMAT.md 7.3). The caller overwrites it.
-func deriveKey(dek *kms.Key32, r R, part int) ([]byte, error) {
+func deriveKey(dek *kms.Key32, r R, part int) (key [kdf.Size]byte) {
 	info := binary.BigEndian.AppendUint32([]byte(label+"\x00"), uint32(part))
-	key, err := hkdf.Key(sha256.New, dek[:], r[:], string(info), len(kms.Key32{}))
-	if err != nil {
-		return nil, fmt.Errorf("%w: derive stream key: %w", ErrSetup, err)
-	}
-	return key, nil
+	kdf.Key(&key, dek[:], r[:], string(info))
+	return key
 }
 
 // newAEAD returns the cipher of one stream.
 func newAEAD(suite Suite, dek *kms.Key32, r R, part int) (aead cipher.AEAD, err error) {
-	key, err := deriveKey(dek, r, part)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(key)
+	key := deriveKey(dek, r, part)
+	defer clear(key[:])
 	if suite == ChaCha20Poly1305 {
-		aead, err = chacha20poly1305.New(key)
+		aead, err = chacha20poly1305.New(key[:])
 	} else {
 		var block cipher.Block
-		if block, err = aes.NewCipher(key); err == nil {
+		if block, err = aes.NewCipher(key[:]); err == nil {
 			aead, err = cipher.NewGCM(block)
 		}
 	}
