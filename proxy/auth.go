@@ -12,7 +12,11 @@ import (
 // authenticate verifies the signature. POST forms carry theirs in the form, which their handler verifies by verifyForm; a
 // second one in header or query has no place there.
 func (x *exchange) authenticate() error {
-	auth, err := x.st.verifier.Verify(x.head.request())
+	hostBucket := ""
+	if x.req.VirtualHost {
+		hostBucket = x.req.Bucket
+	}
+	auth, err := x.st.verifier.Verify(x.head.request(hostBucket))
 	if err != nil {
 		return err
 	}

@@ -132,8 +132,8 @@ func (h *head) joined(name string) string {
 }
 
 // request is the view that signatures are computed over.
-func (h *head) request() *sigv4.Request {
-	return &sigv4.Request{Method: h.method, Path: h.path, Query: h.query, Host: h.host, Header: h.fields}
+func (h *head) request(hostBucket string) *sigv4.Request {
+	return &sigv4.Request{HostBucket: hostBucket, Method: h.method, Path: h.path, Query: h.query, Host: h.host, Header: h.fields}
 }
 
 // isToken reports whether name is an RFC 9110 token: no space before the colon, no control characters.

@@ -64,6 +64,10 @@ func (s *scratch) canonicalRequest(r *Request, payload string) *Error {
 
 // stringToSign replaces the canonical request in s.buf by the string to sign. Source: "Task 2: Create a string to sign".
 func (s *scratch) stringToSign(stamp, scope string) []byte {
+	return s.stringToSignOf(algorithm, stamp, scope)
+}
+
+func (s *scratch) stringToSignOf(algorithm, stamp, scope string) []byte {
 	sum := sha256.Sum256(s.buf)
 	b := append(s.buf[:0], algorithm...)
 	b = append(b, '\n')

@@ -3,14 +3,13 @@ package sigv4
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/subtle"
 	"hash"
 	"strings"
 )
 
 // Limits of the framing. A chunk header is at most 16 digits, the signature and CRLF; extensions are not accepted.
 const (
-	maxChunkHeader  = 128
+	maxChunkHeader  = 192
 	maxChunkDigits  = 16
 	maxTrailer      = 16 << 10
 	signaturePrefix = "chunk-signature="
@@ -31,7 +30,7 @@ const (
 // chunkReader decodes aws-chunked framing. It is pushed: whatever arrives is consumed at once, so bodies can be decoded in
 // the buffer they were read into. Only an unfinished line is kept.
 type chunkReader struct {
-	signer  *chunkSigner // nil: chunks carry no signatures
+	signer  chunkChecker // nil: chunks carry no signatures
 	hash    hash.Hash    // of the current chunk, with signer
 	sum     [sha256.Size]byte
 	claimed []byte // signature of the current chunk as sent
@@ -45,7 +44,7 @@ type chunkReader struct {
 func newChunkReader(v *Verified, announced []string, decoded int64) *chunkReader {
 	c := &chunkReader{left: decoded, trailer: trailerReader{announced: announced}}
 	if v.chunk != nil {
-		c.signer, c.hash = v.chunk.clone(), sha256.New()
+		c.signer, c.hash = v.chunk.fork(), sha256.New()
 	}
 	if v.Payload == PayloadSignedChunksTrailer {
 		c.trailer.signer = c.signer
@@ -116,9 +115,9 @@ func (c *chunkReader) checkChunk() *Error {
 	if c.signer == nil {
 		return nil
 	}
-	want := c.signer.chunk(c.hash.Sum(c.sum[:0]))
+	right := c.signer.checkChunk(c.hash.Sum(c.sum[:0]), c.claimed)
 	c.hash.Reset()
-	if subtle.ConstantTimeCompare(want, c.claimed) != 1 {
+	if !right {
 		return fail(codeSignatureMismatch, "the signature of a chunk differs")
 	}
 	return nil
@@ -192,7 +191,7 @@ func (c *chunkReader) header(line []byte) *Error {
 	}
 	if extended {
 		signature, ok := bytes.CutPrefix(extension, []byte(signaturePrefix))
-		if !ok || len(signature) != 2*sha256.Size {
+		if !ok || !c.signer.validLength(len(signature)) {
 			return errFraming("a chunk header has no valid chunk-signature")
 		}
 		c.claimed = append(c.claimed[:0], signature...)

@@ -10,10 +10,9 @@ import (
 )
 
 const (
-	algorithm      = "AWS4-HMAC-SHA256"
-	algorithmECDSA = "AWS4-ECDSA-P256-SHA256"
-	terminator     = "aws4_request"
-	service        = "s3"
+	algorithm  = "AWS4-HMAC-SHA256"
+	terminator = "aws4_request"
+	service    = "s3"
 
 	dateLayout  = "20060102"
 	stampLayout = "20060102T150405Z"

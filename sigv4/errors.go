@@ -54,7 +54,6 @@ const (
 	codeEntityTooLarge     = "EntityTooLarge"
 	codeEntityTooSmall     = "EntityTooSmall"
 	reasonOnlyV4           = "the authorization mechanism is not supported, please use AWS4-HMAC-SHA256"
-	reasonAsymmetric       = "SigV4A (AWS4-ECDSA-P256-SHA256) is not implemented"
 	reasonSignatureDiffers = "the computed signature differs"
 )
 

@@ -18,7 +18,7 @@ func TestErrorsSpeakTheWordsOfS3(t *testing.T) {
 	}{
 		"one word":     {func(r *Request) { r.Header[len(r.Header)-1].Value = "none" }, "Authorization header is invalid -- one and only one ' ' (space) required.", Field{"ArgumentValue", "none"}},
 		"other scheme": {auth("AWS4-HMAC-SHA256", "Bearer"), "Unsupported Authorization Type", Field{"ArgumentValue", "Bearer"}},
-		"version 2":    {auth("AWS4-HMAC-SHA256", "AWS"), "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.", Field{}},
+		"version 2":    {func(r *Request) { r.Header[len(r.Header)-1].Value = "AWS " + exampleKey + ":x" }, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.", Field{}},
 		"no equals":    {auth("SignedHeaders=", "SignedHeaders-"), malformed + `the authorization component "SignedHeaders-`, Field{}},
 		"no signature": {auth("Signature=", "Signed="), malformed + "missing Signature.", Field{}},
 		"terminator":   {auth("/aws4_request", "/aws5_request"), malformed + `incorrect terminal "aws5_request". This endpoint uses "aws4_request".`, Field{}},

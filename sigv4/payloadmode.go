@@ -11,25 +11,26 @@ const (
 	streamingSigned         = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 	streamingSignedTrailer  = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 	streamingUnsigned       = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-	streamingECDSAPrefix    = "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"
+	streamingECDSA          = "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"
+	streamingECDSATrailer   = "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER"
 	streamingSignedEvents   = "STREAMING-AWS4-HMAC-SHA256-EVENTS"
 	reasonBadPayloadMode    = "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING- mode or a SHA-256 in hex"
 	reasonStreamingNoHeader = "streaming payloads need an Authorization header"
 )
 
-// setPayload parses x-amz-content-sha256.
-func (v *Verified) setPayload(value string) *Error {
+// setPayload parses x-amz-content-sha256. Signed chunks are of the kind that signs the request: asymmetric for SigV4A.
+func (v *Verified) setPayload(value string, asymmetric bool) *Error {
 	switch value {
 	case unsignedPayload:
 		v.Payload = PayloadUnsigned
-	case streamingSigned:
+	case streamingSigned, streamingECDSA:
 		v.Payload = PayloadSignedChunks
-	case streamingSignedTrailer:
+	case streamingSignedTrailer, streamingECDSATrailer:
 		v.Payload = PayloadSignedChunksTrailer
 	case streamingUnsigned:
 		v.Payload = PayloadUnsignedChunksTrailer
 	default:
-		if strings.HasPrefix(value, streamingECDSAPrefix) || value == streamingSignedEvents {
+		if value == streamingSignedEvents {
 			return fail(codeNotImplemented, "payload mode %s is not implemented", value)
 		}
 		if len(value) != hex.EncodedLen(len(v.Hash)) {
@@ -39,6 +40,9 @@ func (v *Verified) setPayload(value string) *Error {
 			return errPayloadMode(value)
 		}
 		v.Payload = PayloadHash
+	}
+	if strings.HasPrefix(value, streamingECDSA) != asymmetric && (v.Payload == PayloadSignedChunks || v.Payload == PayloadSignedChunksTrailer) {
+		return errPayloadMode(value)
 	}
 	return nil
 }

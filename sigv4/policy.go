@@ -193,7 +193,7 @@ func (c condition) holds(value string, present bool) bool {
 
 // uncovered names the fields that need no condition.
 func uncovered(name string) bool {
-	return name == fieldSignature || name == fieldPolicy || name == fieldFile || strings.HasPrefix(name, ignoredPrefix)
+	return name == fieldSignature || name == "signature" || name == "awsaccesskeyid" || name == fieldPolicy || name == fieldFile || strings.HasPrefix(name, ignoredPrefix)
 }
 
 // LengthRange returns the permitted lengths of the file in bytes, both included.

@@ -24,7 +24,7 @@ const (
 //
 // The codes: InvalidArgument (fields missing, repeated or malformed), InvalidAccessKeyId, InvalidToken,
 // SignatureDoesNotMatch, InvalidPolicyDocument, AccessDenied (expired, a condition failed, a field is not covered),
-// InvalidRequest (SigV2), NotImplemented (SigV4A). Source: "Browser-Based Uploads Using POST".
+// InvalidRequest (SigV2 not switched on), NotImplemented (SigV4A). Source: "Browser-Based Uploads Using POST".
 func (v *Verifier) VerifyPost(bucket string, form []Field) (*Verified, *Policy, error) {
 	verified, policy, err := v.verifyPost(bucket, form)
 	if err != nil { // a nil *Error must not become a non-nil error
@@ -41,10 +41,13 @@ func (v *Verifier) verifyPost(bucket string, form []Field) (*Verified, *Policy, 
 		}
 		values[f.Name] = f.Value
 	}
-	for _, name := range []string{"awsaccesskeyid", "signature"} {
-		if _, ok := values[name]; ok {
-			return nil, nil, errOnlyV4()
+	if isV2Form(values) {
+		for _, name := range []string{fieldAlgorithm, fieldCredential, fieldDate, fieldSignature} {
+			if _, both := values[name]; both {
+				return nil, nil, fail(codeInvalidArgument, "form fields of two signature versions")
+			}
 		}
+		return v.finishForm(bucket, values, v.verifyFormV2)
 	}
 	required := []string{fieldPolicy, fieldAlgorithm, fieldCredential, fieldDate, fieldSignature}
 	missing := ""
@@ -64,7 +67,12 @@ func (v *Verifier) verifyPost(bucket string, form []Field) (*Verified, *Policy, 
 			say("Bucket POST must contain a field named '%s'.  If it is specified, please check the order of the fields.", missing).
 			argument(missing, "")
 	}
-	verified, err := v.verifyFormSignature(values)
+	return v.finishForm(bucket, values, v.verifyFormSignature)
+}
+
+// finishForm checks the signature of a form, then the form against its policy.
+func (v *Verifier) finishForm(bucket string, values map[string]string, signature func(map[string]string) (*Verified, *Error)) (*Verified, *Policy, *Error) {
+	verified, err := signature(values)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,7 +88,7 @@ func (v *Verifier) verifyFormSignature(values map[string]string) (*Verified, *Er
 	switch values[fieldAlgorithm] {
 	case algorithm:
 	case algorithmECDSA:
-		return nil, fail(codeNotImplemented, reasonAsymmetric)
+		return nil, fail(codeNotImplemented, "forms with signatures of SigV4A are not implemented")
 	default:
 		return nil, fail(codeInvalidArgument, "x-amz-algorithm only supports AWS4-HMAC-SHA256").
 			say("Only AWS4-HMAC-SHA256 is supported").argument("X-Amz-Algorithm", values[fieldAlgorithm])

@@ -22,8 +22,10 @@ const (
 type authParams struct {
 	v2 bool // a parameter of signature version 2 is there
 	v4 bool // at least one of version 4 that names credentials is there
+	// only4 is one that version 2 does not have: its URLs may carry a session token too.
+	only4 bool
 
-	algorithm, credential, date, expires, signed, signature, token, sha256 *string
+	algorithm, credential, date, expires, signed, signature, token, sha256, regions *string
 }
 
 // authParams collects the parameters of authentication. One that occurs twice is an error.
@@ -53,6 +55,8 @@ func (q *query) authParams() (authParams, *Error) {
 			field = &a.signature
 		case "x-amz-security-token":
 			field = &a.token
+		case "x-amz-region-set":
+			field = &a.regions
 		case "x-amz-content-sha256":
 			field = &a.sha256
 		default:
@@ -64,9 +68,10 @@ func (q *query) authParams() (authParams, *Error) {
 		value := decode(q.value(p))
 		*field = &value
 	}
-	for _, field := range []*string{a.algorithm, a.credential, a.date, a.expires, a.signed, a.signature, a.token} {
-		a.v4 = a.v4 || field != nil
+	for _, field := range []*string{a.algorithm, a.credential, a.date, a.expires, a.signed, a.signature} {
+		a.only4 = a.only4 || field != nil
 	}
+	a.v4 = a.only4 || a.token != nil
 	return a, nil
 }
 
@@ -87,15 +92,18 @@ func (v *Verifier) verifyPresigned(s *scratch, r *Request, a authParams) (*Verif
 				"X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders and X-Amz-Expires")
 		}
 	}
+	c := &claim{kind: Presigned, names: *a.signed, signature: *a.signature}
 	switch *a.algorithm {
 	case algorithm:
 	case algorithmECDSA:
-		return nil, fail(codeNotImplemented, reasonAsymmetric)
+		c.asymmetric = true
 	default:
 		return nil, fail(codeQueryMalformed, "X-Amz-Algorithm only supports AWS4-HMAC-SHA256").
 			say(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`)
 	}
-	c := &claim{kind: Presigned, names: *a.signed, signature: *a.signature}
+	if c.regions, _ = r.header(hdrRegionSet); a.regions != nil {
+		c.regions = *a.regions
+	}
 	if err := c.setCredential(*a.credential); err != nil {
 		return nil, err
 	}
@@ -136,7 +144,7 @@ func (v *Verified) setPresignedPayload(r *Request, a authParams, c *claim) *Erro
 		v.Payload, c.payload = PayloadAbsent, unsignedPayload
 		return nil
 	}
-	if err := v.setPayload(value); err != nil {
+	if err := v.setPayload(value, false); err != nil {
 		return err
 	}
 	if v.Payload.Chunked() {

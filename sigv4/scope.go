@@ -19,6 +19,9 @@ type claim struct {
 	signature string
 	token     string
 	payload   string // last line of the canonical request
+	// asymmetric claims (SigV4A) have a set of regions in place of a region in the scope.
+	asymmetric bool
+	regions    string
 }
 
 // malformed is the code for a claim whose parts are wrong.
@@ -46,14 +49,18 @@ func (c *claim) lead() string {
 // setCredential splits "access-key/date/region/service/aws4_request". Access keys may hold slashes.
 func (c *claim) setCredential(credential string) *Error {
 	rest := credential
-	for _, field := range []*string{&c.end, &c.service, &c.region, &c.date} {
+	fields := []*string{&c.end, &c.service, &c.region, &c.date}
+	if c.asymmetric {
+		fields = []*string{&c.end, &c.service, &c.date}
+	}
+	for _, field := range fields {
 		i := strings.LastIndexByte(rest, '/')
 		if i < 0 {
 			return c.errCredential(credential)
 		}
 		rest, *field = rest[:i], rest[i+1:]
 	}
-	if rest == "" || c.region == "" {
+	if rest == "" || c.region == "" && !c.asymmetric {
 		return c.errCredential(credential)
 	}
 	c.accessKey = rest

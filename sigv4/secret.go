@@ -25,6 +25,7 @@ type Credential struct {
 	AccessKey    string
 	Secret       Secret
 	SessionToken string `json:"-"`
+	SigV2        bool   // requests may be signed with version 2
 }
 
 // String returns the access key.

@@ -1,4 +1,4 @@
-// Package sigv4 signs and verifies AWS Signature Version 4: headers, presigned queries, POST policies, and the chunked
+// Package sigv4 signs and verifies AWS Signature Version 4, and verifies SigV4A and, for clients that may use it, version 2: headers, presigned queries, POST policies, and the chunked
 // payloads with their signatures and trailers. It knows no formats, no XML and no status codes: verification failures are
 // typed errors that name their S3 code. Source: the "Authenticating Requests (AWS Signature Version 4)" pages of the S3 API
 // reference.
@@ -22,10 +22,12 @@ type Field struct{ Name, Value string }
 // after a call returns, so the strings may point into buffers that are reused.
 type Request struct {
 	Method string
-	Path   string  // raw path, not decoded, not cleaned; at least "/"
-	Query  string  // raw query without "?"
-	Host   string  // what routing goes by; it is signed in place of a host header
-	Header []Field // in order of arrival, repeated ones included, "host" and "content-length" too
+	Path   string // raw path, not decoded, not cleaned; at least "/"
+	Query  string // raw query without "?"
+	Host   string // what routing goes by; it is signed in place of a host header
+	// HostBucket is the bucket that Host names, empty in path style; signature version 2 covers it.
+	HostBucket string
+	Header     []Field // in order of arrival, repeated ones included, "host" and "content-length" too
 }
 
 // PayloadMode is what x-amz-content-sha256 announces.
@@ -36,8 +38,8 @@ const (
 	PayloadHash PayloadMode = iota // 64 hex digits
 	PayloadUnsigned
 	PayloadAbsent
-	PayloadSignedChunks          // STREAMING-AWS4-HMAC-SHA256-PAYLOAD
-	PayloadSignedChunksTrailer   // STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER
+	PayloadSignedChunks          // STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD
+	PayloadSignedChunksTrailer   // the same with -TRAILER
 	PayloadUnsignedChunksTrailer // STREAMING-UNSIGNED-PAYLOAD-TRAILER
 )
 
@@ -64,7 +66,7 @@ type Verified struct {
 	Region    string    // of the scope
 	Payload   PayloadMode
 	Hash      [32]byte // for PayloadHash
-	chunk     *chunkSigner
+	chunk     chunkChecker
 }
 
 // Verifier checks signatures. Lookup, Region and Now must be set. It is safe for concurrent use and must not be copied.
@@ -77,7 +79,8 @@ type Verifier struct {
 	Now      func() time.Time
 	MaxSkew  time.Duration // 15 minutes when zero
 
-	keys keyring
+	keys   keyring
+	public publicKeys
 }
 
 // Limits of S3.

@@ -3,7 +3,6 @@ package sigv4
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/subtle"
 	"strings"
 
 	"s3veil/sigv4/checksum"
@@ -16,7 +15,7 @@ const trailerSignature = "x-amz-trailer-signature"
 // then CRLF, as the API reference writes it and minio-go sends it.
 type trailerReader struct {
 	announced []string     // lower case
-	signer    *chunkSigner // nil unless the trailer is signed
+	signer    chunkChecker // nil unless the trailer is signed
 	sums      []Sum
 	canonical []byte // "name:value\n" of each
 	total     int    // bytes of the section
@@ -97,7 +96,7 @@ func (t *trailerReader) signature(value string, crlf bool) *Error {
 		return fail(codeMalformedTrailer, "a trailer signature is out of place")
 	}
 	digest := sha256.Sum256(t.canonical)
-	if subtle.ConstantTimeCompare(t.signer.trailer(digest[:]), []byte(value)) != 1 {
+	if !t.signer.checkTrailer(digest[:], []byte(value)) {
 		return fail(codeSignatureMismatch, "the signature of the trailer differs")
 	}
 	t.signed, t.bare = true, false

@@ -9,13 +9,13 @@ import (
 )
 
 // Verify authenticates a request. A request without any credentials is Anonymous, not an error. Header and query
-// credentials together, SigV2, SigV4A and unknown algorithms are errors. Every error is an *Error.
+// credentials together and unknown algorithms are errors, and SigV2 is one for credentials that may not use it. Every error is an *Error.
 //
 // The codes: AccessDenied (no date, expired or not yet valid URL, an x-amz-* header left unsigned),
 // AuthorizationHeaderMalformed and AuthorizationQueryParametersError (form, scope and, with Region, a foreign region),
 // InvalidAccessKeyId, InvalidToken, RequestTimeTooSkewed, SignatureDoesNotMatch, InvalidArgument (unknown payload mode or
-// authorization type, two sets of credentials), InvalidRequest (SigV2, repeated security header, no
-// x-amz-content-sha256), InvalidURI, NotImplemented (SigV4A).
+// authorization type, two sets of credentials), InvalidRequest (SigV2 not switched on, repeated security header, no
+// x-amz-content-sha256), InvalidURI.
 func (v *Verifier) Verify(r *Request) (*Verified, error) {
 	s := scratches.Get().(*scratch)
 	defer s.release()
@@ -43,8 +43,12 @@ func (v *Verifier) verify(s *scratch, r *Request) (*Verified, *Error) {
 		return nil, fail(codeInvalidArgument, "only one auth mechanism allowed: Authorization header or query parameters").
 			say("Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter "+
 				"or the Authorization header should be specified").field("ArgumentName", "Authorization")
+	case params.v2 && params.only4:
+		return nil, fail(codeInvalidArgument, "query parameters of two signature versions")
 	case params.v2:
-		return nil, errOnlyV4()
+		return v.verifyPresignedV2(s, r)
+	case header && strings.HasPrefix(authorization, schemeV2+" "):
+		return v.verifyHeaderV2(s, r, authorization[len(schemeV2)+1:])
 	case header:
 		return v.verifyHeader(s, r, authorization)
 	case params.v4:
@@ -58,7 +62,7 @@ func (v *Verifier) verify(s *scratch, r *Request) (*Verified, *Error) {
 func anonymous(r *Request) (*Verified, *Error) {
 	out := &Verified{Kind: Anonymous, Payload: PayloadAbsent}
 	if value, ok := r.header(hdrAmzSHA256); ok {
-		if err := out.setPayload(value); err != nil {
+		if err := out.setPayload(value, false); err != nil {
 			return nil, err
 		}
 	}
@@ -87,11 +91,12 @@ func (v *Verifier) verifyHeader(s *scratch, r *Request, authorization string) (*
 		return nil, fail(codeInvalidRequest, "missing required header for this request: x-amz-content-sha256").
 			say("Missing required header for this request: x-amz-content-sha256")
 	}
-	if err := out.setPayload(value); err != nil {
+	if err := out.setPayload(value, c.asymmetric); err != nil {
 		return nil, err
 	}
 	c.payload = value
 	c.token, _ = r.header(hdrAmzToken)
+	c.regions, _ = r.header(hdrRegionSet)
 	now := v.Now()
 	return v.finish(s, r, c, out, func() *Error {
 		if d := now.Sub(c.at); d > v.skew() || d < -v.skew() {
@@ -124,6 +129,9 @@ func (v *Verifier) finish(s *scratch, r *Request, c *claim, out *Verified, check
 	if err := s.canonicalRequest(r, c.payload); err != nil {
 		return nil, err
 	}
+	if c.asymmetric {
+		return v.finishAsymmetric(s, c, cred, out)
+	}
 	id, key, cached := v.keys.get(cred, c.date, c.region, c.service)
 	key.sign(&s.sig, s.stringToSign(c.stamp, key.scope))
 	if subtle.ConstantTimeCompare(s.sig[:], []byte(c.signature)) != 1 {
@@ -136,6 +144,25 @@ func (v *Verifier) finish(s *scratch, r *Request, c *claim, out *Verified, check
 	out.AccessKey, out.Time, out.Region = cred.AccessKey, c.at, strings.Clone(c.region)
 	if out.Payload == PayloadSignedChunks || out.Payload == PayloadSignedChunksTrailer {
 		out.chunk = newChunkSigner(key, strings.Clone(c.stamp), s.sig)
+	}
+	return out, nil
+}
+
+// finishAsymmetric checks the signature of SigV4A over the canonical request in s.buf.
+func (v *Verifier) finishAsymmetric(s *scratch, c *claim, cred Credential, out *Verified) (*Verified, *Error) {
+	key, err := v.public.get(cred)
+	if err != nil {
+		return nil, fail(codeSignatureMismatch, "access key %q: %v", cred.AccessKey, err)
+	}
+	scope := c.date + "/" + c.service + "/" + terminator
+	text := s.stringToSignOf(algorithmECDSA, c.stamp, scope)
+	if !verifyECDSA(key, text, c.signature) {
+		return nil, fail(codeSignatureMismatch, "the signature does not verify; signed headers: %s", c.names).
+			signed(cred.AccessKey, string(text), c.signature)
+	}
+	out.AccessKey, out.Time, out.Region = cred.AccessKey, c.at, strings.Clone(v.Expected)
+	if out.Payload == PayloadSignedChunks || out.Payload == PayloadSignedChunksTrailer {
+		out.chunk = &asymmetricChunks{key: key, stamp: strings.Clone(c.stamp), scope: scope, prev: strings.Clone(c.signature)}
 	}
 	return out, nil
 }
@@ -154,8 +181,14 @@ func (v *Verifier) credential(c *claim) (Credential, *Error) {
 }
 
 func (v *Verifier) checkRegion(c *claim) *Error {
-	if v.Region(c.region) {
+	if !c.asymmetric && v.Region(c.region) || c.asymmetric && v.regionSet(c.regions) {
 		return nil
+	}
+	if c.asymmetric {
+		err := fail(c.malformed(), "the region set %q does not hold %q", c.regions, v.Expected).
+			say("%sthe region set '%s' is wrong; expecting '%s'", c.lead(), c.regions, v.Expected)
+		err.Region = v.Expected
+		return err
 	}
 	err := fail(c.malformed(), "the region %q is wrong; expecting %q", c.region, v.Expected).
 		say("%sthe region '%s' is wrong; expecting '%s'", c.lead(), c.region, v.Expected)
@@ -244,10 +277,8 @@ func (c *claim) setAuthorization(value string) *Error {
 	}
 	switch scheme {
 	case algorithm:
-	case "AWS":
-		return errOnlyV4()
 	case algorithmECDSA:
-		return fail(codeNotImplemented, reasonAsymmetric)
+		c.asymmetric = true
 	default:
 		return fail(codeInvalidArgument, "unsupported authorization type").
 			say("Unsupported Authorization Type").argument("Authorization", strings.Clone(scheme))

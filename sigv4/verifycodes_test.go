@@ -75,7 +75,7 @@ var headerCases = map[string]struct {
 	"payload mode exchanged":     {func(r *Request) { r.replace("x-amz-content-sha256", "UNSIGNED-PAYLOAD", streamingUnsigned) }, "SignatureDoesNotMatch"},
 	"asymmetric chunks": {func(r *Request) {
 		r.replace("x-amz-content-sha256", "UNSIGNED-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD")
-	}, "NotImplemented"},
+	}, "InvalidArgument"},
 	"event stream": {func(r *Request) {
 		r.replace("x-amz-content-sha256", "UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-EVENTS")
 	}, "NotImplemented"},
@@ -96,8 +96,8 @@ var headerCases = map[string]struct {
 	"name listed twice":           {inAuthorization("host;", "host;host;"), "AuthorizationHeaderMalformed"},
 	"absent header listed":        {inAuthorization("host;", "host;if-match;"), "SignatureDoesNotMatch"},
 	"token nobody configured":     {addField("x-amz-security-token:t"), "InvalidToken"},
-	"signature version 2":         {inAuthorization("AWS4-HMAC-SHA256 ", "AWS AKIA:sig "), "InvalidRequest"},
-	"signature version 4A":        {inAuthorization("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), "NotImplemented"},
+	"signature version 2":         {func(r *Request) { r.Header[len(r.Header)-1].Value = "AWS " + exampleKey + ":sig" }, "InvalidRequest"},
+	"version 4A, scope of 4":      {inAuthorization("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), "AuthorizationHeaderMalformed"},
 	"bearer token":                {inAuthorization("AWS4-HMAC-SHA256", "Bearer"), "InvalidArgument"},
 	"empty authorization":         {func(r *Request) { r.Header[len(r.Header)-1].Value = "" }, "InvalidArgument"},
 	"algorithm alone":             {func(r *Request) { r.Header[len(r.Header)-1].Value = "AWS4-HMAC-SHA256" }, "InvalidArgument"},
@@ -160,10 +160,10 @@ var queryCases = map[string]struct {
 	"two signatures":           {func(r *Request) { r.Query += "&X-Amz-Signature=00" }, "AuthorizationQueryParametersError"},
 	"two of different case":    {func(r *Request) { r.Query += "&x-amz-signature=00" }, "AuthorizationQueryParametersError"},
 	"other algorithm":          {inQuery("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"), "AuthorizationQueryParametersError"},
-	"signature version 4A":     {inQuery("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), "NotImplemented"},
-	"signature version 2":      {func(r *Request) { r.Query = "AWSAccessKeyId=a&Expires=1&Signature=b" }, "InvalidRequest"},
-	"version 2 signature":      {func(r *Request) { r.Query = "Signature=b" }, "InvalidRequest"},
-	"version 2 and 4":          {func(r *Request) { r.Query += "&AWSAccessKeyId=a" }, "InvalidRequest"},
+	"version 4A, scope of 4":   {inQuery("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), "AuthorizationQueryParametersError"},
+	"signature version 2":      {func(r *Request) { r.Query = "AWSAccessKeyId=" + exampleKey + "&Expires=1&Signature=b" }, "InvalidRequest"},
+	"version 2 signature":      {func(r *Request) { r.Query = "Signature=b" }, "AccessDenied"},
+	"version 2 and 4":          {func(r *Request) { r.Query += "&AWSAccessKeyId=a" }, "InvalidArgument"},
 	"unknown access key":       {inQuery("AKIA", "AKIB"), "InvalidAccessKeyId"},
 	"other region":             {inQuery("us-east-1", "eu-west-1"), "AuthorizationQueryParametersError"},
 	"other service":            {inQuery("%2Fs3%2F", "%2Fsts%2F"), "AuthorizationQueryParametersError"},

@@ -136,7 +136,8 @@ type Client struct {
 	Rules []Rule `yaml:"rules"`
 	// Networks (CIDR or address) it may come from. Left out: any.
 	Sources []string `yaml:"sources"`
-	// Accepts the legacy signature version 2. This build does not.
+	// Accepts signature version 2 too, in headers, presigned URLs and forms, for programs that know no other: it covers neither
+	// bodies nor most of the query.
 	SigV2 bool `yaml:"sigv2" default:"false"`
 	// In place of keys: opens what the rules say to unsigned requests.
 	Anonymous bool `yaml:"anonymous" default:"false"`

@@ -30,8 +30,8 @@ func (l *loaded) checkClients() {
 			l.checkKeys(p, c, first)
 			first[c.AccessKey] = i
 		}
-		if c.SigV2 {
-			l.wrong(p+".sigv2", notHere)
+		if c.SigV2 && c.Anonymous {
+			l.wrong(p+".sigv2", "means nothing for anonymous requests")
 		}
 		l.checkRules(p, c)
 		for j, s := range c.Sources {

@@ -147,7 +147,7 @@ func client(c *Client) proxy.Client {
 	out := proxy.Client{
 		Anonymous: c.Anonymous,
 		Credential: sigv4.Credential{AccessKey: c.AccessKey, Secret: sigv4.Secret(c.SecretKey.reveal()),
-			SessionToken: c.SessionToken.reveal()},
+			SessionToken: c.SessionToken.reveal(), SigV2: c.SigV2},
 		Policy: policy.Client{AccessKey: c.AccessKey},
 	}
 	rules := c.Rules

@@ -82,7 +82,7 @@ func TestSignaturesOfForms(t *testing.T) {
 		"unknown key":       {form{accessKey: "nobody"}, 403, "InvalidAccessKeyId"},
 		"reader":            {form{accessKey: "reader"}, 403, "AccessDenied"},
 		"unknown token":     {form{extra: []field{{name: "x-amz-security-token", value: "t"}}}, 400, "InvalidToken"},
-		"signature v2":      {form{tamper: set("AWSAccessKeyId", "app")}, 400, "InvalidRequest"},
+		"versions mixed":    {form{tamper: set("AWSAccessKeyId", "app")}, 400, "InvalidArgument"},
 		"another algorithm": {form{tamper: set("x-amz-algorithm", "AWS4-HMAC-SHA1")}, 400, "InvalidArgument"},
 		"repeated field":    {form{extra: []field{{name: "acl", value: "private"}, {name: "ACL", value: "private"}}}, 400, "InvalidArgument"},
 		"anonymous":         {form{anonymous: true}, 403, "AccessDenied"},
