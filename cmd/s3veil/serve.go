@@ -105,6 +105,7 @@ func (p *program) serve(ctx context.Context, src sources, ended <-chan struct{})
 		return err
 	}
 	defer s.audit.close()
+	defer paceCollector()()
 	return s.run(ctx, w, ended)
 }
 

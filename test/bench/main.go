@@ -41,6 +41,7 @@ func main() {
 	only := flag.String("only", "", "run only scenarios whose name contains this")
 	resident := flag.Bool("memory", false, "measure resident memory instead of CPU time; -scale shrinks the uploads")
 	flag.StringVar(&profiles, "profile", "", "also write CPU, allocation and heap profiles of s3veil into this directory")
+	against := flag.String("against", "", "another build of s3veil to measure in the same rounds")
 	flag.Parse()
 	if *resident {
 		if err := residence(*scale); err != nil {
@@ -49,15 +50,15 @@ func main() {
 		}
 		return
 	}
-	if err := start(*role, *listen, *upstream, *rounds, *scale, *only); err != nil {
+	if err := start(*role, *listen, *upstream, *rounds, *scale, *only, *against); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func start(role, listen, upstream string, rounds int, scale float64, only string) error {
+func start(role, listen, upstream string, rounds int, scale float64, only, against string) error {
 	if role == "" {
-		return bench(rounds, scale, only)
+		return bench(rounds, scale, only, against)
 	}
 	l, err := net.Listen("tcp4", listen)
 	if err != nil {
@@ -84,7 +85,7 @@ type sample struct {
 	rss  int64
 }
 
-func bench(rounds int, scale float64, only string) error {
+func bench(rounds int, scale float64, only, against string) error {
 	dir, err := os.MkdirTemp("", "s3veil-bench-")
 	if err != nil {
 		return err
@@ -122,6 +123,14 @@ func bench(rounds int, scale float64, only string) error {
 		{name: "relay", client: dial("http://" + relayAddr), pid: relayProc.PID()},
 		{name: "s3veil", client: dial(cluster.Endpoint()), pid: cluster.Replicas[0].PID(), admin: cluster.Replicas[0].Admin},
 	}
+	if against != "" {
+		other, end, err := startOther(dir, against, cluster)
+		if err != nil {
+			return err
+		}
+		defer end()
+		paths = append(paths, path{name: otherBuild, client: dial(other.endpoint), pid: other.pid})
+	}
 	selected := slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return !strings.Contains(s.name, only) })
 	for i := range selected {
 		selected[i].count = max(1, int(float64(selected[i].count)*scale))
@@ -131,6 +140,9 @@ func bench(rounds int, scale float64, only string) error {
 		return fmt.Errorf("%w\nend of s3veil's log:\n%s", err, servers.Tail(cluster.Replicas[0].Log, 2000))
 	}
 	report(selected, results, rounds)
+	if against != "" {
+		reportOther(selected, results)
+	}
 	return nil
 }
 
@@ -140,13 +152,18 @@ func spawn(dir, self, role, listen, upstream string) (*servers.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, p.Await(10*time.Second, func() error {
-		conn, err := net.Dial("tcp4", listen)
+	return p, p.Await(10*time.Second, dials(listen))
+}
+
+// dials is a check that somebody listens.
+func dials(address string) func() error {
+	return func() error {
+		conn, err := net.Dial("tcp4", address)
 		if err == nil {
 			conn.Close()
 		}
 		return err
-	})
+	}
 }
 
 // measure runs every scenario over every path, interleaved: samples by scenario name and path name.
