@@ -14,6 +14,8 @@ type Object struct {
 	Body []byte
 	ETag string // as the server gave it; empty when an answer was lost
 	Meta map[string]string
+	// Parts is how many parts its content was uploaded in, copies of it included; 0 stands for one.
+	Parts int
 }
 
 // Upload is an open multipart upload.
@@ -63,7 +65,7 @@ func (s *State) Complete(id string, numbers []int32, etag string) {
 	for _, n := range numbers {
 		body = append(body, u.Parts[n].Body...)
 	}
-	s.Buckets[u.Bucket][u.Key] = Object{Body: body, ETag: etag, Meta: u.Meta}
+	s.Buckets[u.Bucket][u.Key] = Object{Body: body, ETag: etag, Meta: u.Meta, Parts: len(numbers)}
 	delete(s.Uploads, id)
 }
 

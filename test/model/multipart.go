@@ -35,7 +35,7 @@ func (r *Runner) copy() error {
 	if err != nil {
 		return err
 	}
-	r.State.Buckets[dst][to] = Object{Body: want.Body, ETag: aws.ToString(out.CopyObjectResult.ETag), Meta: meta}
+	r.State.Buckets[dst][to] = Object{Body: want.Body, ETag: aws.ToString(out.CopyObjectResult.ETag), Meta: meta, Parts: want.Parts}
 	return nil
 }
 
@@ -52,7 +52,7 @@ func (r *Runner) touch() error {
 	if err != nil {
 		return err
 	}
-	r.State.Buckets[bucket][key] = Object{Body: want.Body, ETag: aws.ToString(out.CopyObjectResult.ETag), Meta: meta}
+	r.State.Buckets[bucket][key] = Object{Body: want.Body, ETag: aws.ToString(out.CopyObjectResult.ETag), Meta: meta, Parts: want.Parts}
 	return nil
 }
 
