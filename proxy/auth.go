@@ -112,7 +112,11 @@ func (x *exchange) otherBucket(name, key string) (bucket, error) {
 	if s3op.Reserved(key) {
 		return bucket{}, s3err.AccessDenied.With(errReserved)
 	}
-	return x.st.bucket(name)
+	b, err := x.st.bucket(name)
+	if err == nil && b.rule.RequireTLS && !x.tls {
+		err = s3err.AccessDenied.With(fmt.Errorf("bucket %s demands TLS", b.visible))
+	}
+	return b, err
 }
 
 // visibleName is the client-visible name of a store's bucket, false where no rule maps onto it.

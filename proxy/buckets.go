@@ -112,7 +112,10 @@ func (x *exchange) deleteBucket() error {
 		return err
 	}
 	err := x.tryDeleteBucket()
-	if err == nil || s3err.From(err).Code != s3err.BucketNotEmpty.Code || x.bucket.reserved != x.bucket.name {
+	if err == nil {
+		return x.forgetBucket()
+	}
+	if s3err.From(err).Code != s3err.BucketNotEmpty.Code || x.bucket.reserved != x.bucket.name {
 		return err
 	}
 	notEmpty := err
@@ -123,7 +126,20 @@ func (x *exchange) deleteBucket() error {
 		return notEmpty
 	}
 	x.refusal = nil
-	return x.tryDeleteBucket()
+	if err := x.tryDeleteBucket(); err != nil {
+		return err
+	}
+	return x.forgetBucket()
+}
+
+// forgetBucket ends the settings of a bucket that is gone: those in a bucket of their own are removed, so that a new bucket
+// of this name begins without any.
+func (x *exchange) forgetBucket() error {
+	if x.bucket.rule.NoBucketEncryption || x.bucket.reserved == x.bucket.name {
+		x.forgetDefault()
+		return nil
+	}
+	return x.dropDefault()
 }
 
 func (x *exchange) tryDeleteBucket() error {

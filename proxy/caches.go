@@ -14,6 +14,7 @@ type caches struct {
 	manifests *lru.Cache[envelope.ObjectID, *manifest.Manifest]
 	walked    *lru.Cache[envelope.ObjectID, *size.Table] // found by walks; for buckets of the policy degraded alone
 	sizes     *lru.Cache[sizeKey, listedSize]
+	defaults  *lru.Cache[defaultName, knownDefault] // not immutable: believed for seconds
 }
 
 // sizeKey names one immutable state of an object.
@@ -29,11 +30,13 @@ type listedSize struct {
 const (
 	manifestEntries = 1024
 	sizeEntries     = 50000
+	defaultEntries  = 10000
 )
 
 func newCaches() *caches {
 	m, _ := lru.New[envelope.ObjectID, *manifest.Manifest](manifestEntries)
 	w, _ := lru.New[envelope.ObjectID, *size.Table](manifestEntries)
 	z, _ := lru.New[sizeKey, listedSize](sizeEntries)
-	return &caches{manifests: m, walked: w, sizes: z}
+	d, _ := lru.New[defaultName, knownDefault](defaultEntries)
+	return &caches{manifests: m, walked: w, sizes: z, defaults: d}
 }

@@ -31,17 +31,18 @@ func (x *exchange) chooseEncryption() error {
 		}
 	}
 	x.hideCustomerKeys()
+	rules := sse.Rules{Key: x.bucket.rule.Key, Keys: x.bucket.rule.Keys, Require: x.bucket.rule.RequireSSE}
+	x.choice, err = sse.Choose(r, sse.Default{}, rules, x.st.names)
+	if err != nil || r.Type == sse.S3 {
+		return err // refused without a question to the store, or nothing left to decide
+	}
 	d, err := x.defaultEncryption()
 	if err != nil {
 		return err
 	}
-	rules := sse.Rules{Key: x.bucket.rule.Key, Keys: x.bucket.rule.Keys, Require: x.bucket.rule.RequireSSE}
 	x.choice, err = sse.Choose(r, d, rules, x.st.names)
 	return err
 }
-
-// defaultEncryption is the bucket's own default. There is none but the key that the configuration names.
-func (x *exchange) defaultEncryption() (sse.Default, error) { return sse.Default{}, nil }
 
 // namesEncryption reports whether the request itself says how the object is to be encrypted.
 func (x *exchange) namesEncryption() bool {

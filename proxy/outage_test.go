@@ -48,12 +48,12 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// newOutageRig makes calls end after 100 ms, so that a KMS that hangs can be waited for.
+// newOutageRig makes calls end after 50 ms, so that a KMS that hangs can be waited for.
 func newOutageRig(t *testing.T, cache keycache.Options) *outageRig {
 	r := &outageRig{kms: kmstest.NewMemory("k"), reg: prometheus.NewRegistry(), log: &lockedBuffer{}}
 	r.fixture = newFixture(t, func(set *Settings, o *Options) {
 		set.KEKs = []keycache.KEK{{KID: "main", Provider: r.kms, Name: "k"}}
-		cache.CallTimeout, cache.TryWindow = 100*time.Millisecond, 200*time.Millisecond
+		cache.CallTimeout, cache.TryWindow = 50*time.Millisecond, 100*time.Millisecond
 		set.Cache = cache
 		o.Registerer, o.Log, o.Now = r.reg, slog.New(slog.NewTextHandler(r.log, nil)), r.now
 		o.Limits.ClockSkew = 48 * time.Hour // signatures carry the real time

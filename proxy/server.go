@@ -24,25 +24,26 @@ import (
 
 // Server is the proxy. It serves any number of listeners.
 type Server struct {
-	opts    Options
-	limits  Limits
-	log     *slog.Logger
-	now     func() time.Time
-	http    *fasthttp.Server
-	state   atomic.Pointer[state]
-	reload  sync.Mutex
-	keys    *keycache.Cache
-	memory  *budget.Budget
-	caches  *caches
-	heads   chan struct{} // listing HEADs under way, all requests together
-	forms   chan struct{} // POST forms under way whose sender is not known yet
-	drain   atomic.Bool
-	health  health
-	metrics *metrics.Metrics
-	active  atomic.Int64 // exchanges under way
-	conns   atomic.Int64 // client connections
-	idle    resting
-	stopped chan struct{}
+	opts     Options
+	limits   Limits
+	log      *slog.Logger
+	now      func() time.Time
+	http     *fasthttp.Server
+	state    atomic.Pointer[state]
+	reload   sync.Mutex
+	keys     *keycache.Cache
+	memory   *budget.Budget
+	caches   *caches
+	defaults bucketDefaults
+	heads    chan struct{} // listing HEADs under way, all requests together
+	forms    chan struct{} // POST forms under way whose sender is not known yet
+	drain    atomic.Bool
+	health   health
+	metrics  *metrics.Metrics
+	active   atomic.Int64 // exchanges under way
+	conns    atomic.Int64 // client connections
+	idle     resting
+	stopped  chan struct{}
 }
 
 // ioBuffer is the engine's buffer per connection and direction: 4 KiB doubles the cost of small objects, 64 KiB gains

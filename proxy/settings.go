@@ -94,6 +94,8 @@ type Bucket struct {
 	SSE            string        // announced where no header asked: "AES256"
 	RequireSSE     bool
 	RequireTLS     bool
+	// NoBucketEncryption leaves the default encryption to this rule: what clients could set of it is neither kept nor read.
+	NoBucketEncryption bool
 }
 
 // Limits are the fixed bounds of a process (docs/CONFIGURATION.md); zero values mean the defaults.

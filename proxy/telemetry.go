@@ -99,7 +99,8 @@ func (s *Server) cacheEntries() map[string]int {
 	if out == nil {
 		out = map[string]int{}
 	}
-	out["manifests"], out["sizes"], out["walks"] = s.caches.manifests.Len(), s.caches.sizes.Len(), s.caches.walked.Len()
+	out["manifests"], out["sizes"] = s.caches.manifests.Len(), s.caches.sizes.Len()
+	out["walks"], out["defaults"] = s.caches.walked.Len(), s.caches.defaults.Len()
 	return out
 }
 
@@ -174,7 +175,7 @@ var damage = map[string]bool{
 
 // audited reports whether a line is due: object accesses, and whatever was refused before it was known what it was about.
 func (x *exchange) audited() bool {
-	return x.req.Key != "" || x.req.Op == opDeleteObjects || x.req.Op == opPostObject || (x.auth == nil && x.code != "")
+	return x.req.Key != "" || x.req.Op == opDeleteObjects || x.changesEncryption() || x.req.Op == opPostObject || (x.auth == nil && x.code != "")
 }
 
 // writeAudit writes the line, one per key of a DeleteObjects, and one more for the source of a copy.

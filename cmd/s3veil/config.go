@@ -233,9 +233,12 @@ type Bucket struct {
 	MaxAge Duration `yaml:"max_age" default:"0s"`
 	// Value of x-amz-server-side-encryption announced where no header asked for one, or `none`.
 	SSE string `yaml:"sse" default:"AES256"`
-	// Refuses writes without an encryption header.
+	// Clients with `admin` may set the default encryption of the bucket (PutBucketEncryption) among `keys`. `false` leaves it
+	// to this rule and spares a question to the store every few seconds.
+	BucketEncryption bool `yaml:"bucket_encryption" default:"true"`
+	// Refuses writes without an encryption header: 403 AccessDenied.
 	RequireSSE bool `yaml:"require_sse" default:"false"`
-	// Refuses requests that came without TLS.
+	// Refuses requests that came without TLS, as S3 does under a policy with aws:SecureTransport: 403 AccessDenied.
 	RequireTLS bool `yaml:"require_tls" default:"false"`
 	// Formats of other encrypting clients. This build reads none.
 	Foreign Foreign `yaml:"foreign"`

@@ -238,6 +238,8 @@ func (l *loaded) bucket(b *Bucket) proxy.Bucket {
 		SSE:            b.SSE,
 		RequireSSE:     b.RequireSSE,
 		RequireTLS:     b.RequireTLS,
+
+		NoBucketEncryption: !b.BucketEncryption,
 	}
 	if out.Key == "" && len(l.KMS.Keys) > 0 {
 		out.Key = l.KMS.Keys[0].ID

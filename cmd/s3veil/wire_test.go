@@ -54,7 +54,7 @@ func TestSettingsSayWhatTheConfigurationSays(t *testing.T) {
 	want := proxy.Bucket{Name: "team-*", Upstream: "second", StoreName: "store-*-x", Realm: "teams", BoundName: "team", ReservedBucket: "meta",
 		Key: "main", Keys: []string{"main"}, AllowPlaintext: true, BindingWrite: envelope.BindBucket,
 		BindingRead: []envelope.Binding{envelope.BindKey, envelope.BindBucket}, Metadata: proxy.MetadataFail, Degraded: true,
-		RecordNonce: true, UploadID: proxy.UploadIDState, MaxAge: 8760 * time.Hour, SSE: "none", RequireSSE: true, RequireTLS: true}
+		RecordNonce: true, UploadID: proxy.UploadIDState, MaxAge: 8760 * time.Hour, SSE: "none", RequireSSE: true, RequireTLS: true, NoBucketEncryption: true}
 	if !reflect.DeepEqual(set.Buckets[0], want) {
 		t.Errorf("bucket\n%+v\nwant\n%+v", set.Buckets[0], want)
 	}

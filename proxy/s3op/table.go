@@ -244,14 +244,16 @@ var bucketSettings = map[Op]Info{
 		Query: []string{"id"}, Headers: documentHeaders, Own: payloadHeaders,
 	},
 	DeleteBucketMetricsConfiguration: {Class: Admin, Treatment: Pass, Query: []string{"id"}},
+
+	// s3veil's own default per bucket: the store's encryption is none of the clients' business.
+	GetBucketEncryption:    {Class: Admin, Treatment: Rewrite},
+	PutBucketEncryption:    {Class: Admin, Treatment: Rewrite, Own: payloadHeaders},
+	DeleteBucketEncryption: {Class: Admin, Treatment: Rewrite},
 }
 
 // refusedOps have a name of their own in metrics and audit, and an answer: NotImplemented. They would move plaintext past
 // s3veil, or need the store to read it.
 var refusedOps = map[Op]Info{
-	GetBucketEncryption:    {Class: Admin, Treatment: Refuse},
-	PutBucketEncryption:    {Class: Admin, Treatment: Refuse},
-	DeleteBucketEncryption: {Class: Admin, Treatment: Refuse},
 	CreateSession:          {Class: Read, Treatment: Refuse},
 	ListDirectoryBuckets:   {Class: Open, Treatment: Refuse},
 	RenameObject:           {Class: Write, Treatment: Refuse, Object: true},

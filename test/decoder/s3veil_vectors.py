@@ -4,6 +4,7 @@ import s3veil_format as fmt
 from s3veil_decode import unwrapper
 from s3veil_format import Bad, need
 from s3veil_metadata import metadata_mac
+from s3veil_setting import decode_setting
 
 class Vector:
     def __init__(self, file):
@@ -80,8 +81,13 @@ def check_object(v):
     v.same("plaintext-length", len(plain))
     v.same("plaintext-sha256", sha(plain))
 
+def check_setting(v):
+    s = decode_setting(v.raw)
+    for name in ("type", "bucket-key", "block-customer"): v.same(name, s[name])
+    v.same("key-name", s["key-name"]) if v.all("key-name") or s["key-name"] else None
+
 def run(root):
-    checks = dict(stream=check_stream, ikek=check_ikek, blob=check_blob, envelope=check_envelope, meta=check_meta, token=check_token, manifest=check_manifest, object=check_object)
+    checks = dict(stream=check_stream, ikek=check_ikek, blob=check_blob, envelope=check_envelope, meta=check_meta, token=check_token, manifest=check_manifest, object=check_object, setting=check_setting)
     wrong, count = 0, 0
     for kind, check in checks.items():
         names = sorted(os.listdir(os.path.join(root, kind)))

@@ -39,6 +39,7 @@ func All() []*vector.Vector {
 	c.manifests()
 	c.objects()
 	c.multipartObjects()
+	c.settings()
 	return c.list
 }
 

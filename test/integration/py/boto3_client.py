@@ -264,6 +264,29 @@ def tags():
     assert S3.get_object_tagging(Bucket=BUCKET, Key="tag")["TagSet"] == [{"Key": "a", "Value": "1"}]
 
 
+def default(algorithm, **more):
+    return {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm, **more}, "BucketKeyEnabled": True}]}
+
+
+@check(VEIL)
+def bucket_encryption():
+    def rule():
+        return S3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"][0]
+    assert rule()["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}, rule()
+    S3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration=default("aws:kms", KMSMasterKeyID="main"))
+    assert rule() == default("aws:kms", KMSMasterKeyID="main")["Rules"][0], rule()
+    put = S3.put_object(Bucket=BUCKET, Key="default", Body=b"x")
+    assert (put["ServerSideEncryption"], put["SSEKMSKeyId"], put["BucketKeyEnabled"]) == ("aws:kms", "main", True), put
+    assert S3.head_object(Bucket=BUCKET, Key="default")["SSEKMSKeyId"] == "main"
+    explicit = S3.put_object(Bucket=BUCKET, Key="default", Body=b"x", ServerSideEncryption="AES256")
+    assert explicit["ServerSideEncryption"] == "AES256" and "SSEKMSKeyId" not in explicit, explicit
+    fails({"KMS.NotFoundException"}, S3.put_bucket_encryption, Bucket=BUCKET, ServerSideEncryptionConfiguration=default("aws:kms", KMSMasterKeyID="none"))
+    fails({"InvalidArgument"}, S3.put_bucket_encryption, Bucket=BUCKET, ServerSideEncryptionConfiguration=default("AES256", KMSMasterKeyID="main"))
+    S3.delete_bucket_encryption(Bucket=BUCKET)
+    assert S3.put_object(Bucket=BUCKET, Key="default", Body=b"x")["ServerSideEncryption"] == "AES256"
+    assert not [o for o in S3.list_objects_v2(Bucket=BUCKET)["Contents"] if "s3veil" in o["Key"]]
+
+
 @check()
 def bulk_delete():
     out = S3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "size/0"}, {"Key": "size/1"}]})

@@ -1,0 +1,546 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"s3veil/crypto/kms"
+	"s3veil/crypto/kms/kmstest"
+	"s3veil/keycache"
+	"s3veil/proxy/policy"
+	"s3veil/proxy/proxytest"
+	"s3veil/proxy/s3op"
+	"s3veil/proxy/sse"
+)
+
+// settingRig is a proxy with the keys main (of the configuration), team and other, of which a bucket may use the first two,
+// and a clock that the test moves.
+type settingRig struct {
+	*fixture
+	kms *kmstest.Memory
+
+	mu    sync.Mutex
+	ahead time.Duration
+}
+
+// balancer are the networks that may say that a request came over TLS.
+var balancer = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+const settingName = ".s3veil/c/e/ZGF0YQ" // of the bucket data
+
+func newSettingRig(t *testing.T, change func(*Settings)) *settingRig {
+	r := &settingRig{kms: kmstest.NewMemory("main", "team", "other")}
+	r.fixture = newFixture(t, func(set *Settings, o *Options) {
+		set.KEKs, set.Families = nil, map[string][]string{}
+		for _, id := range []string{"main", "team", "other"} {
+			set.KEKs = append(set.KEKs, keycache.KEK{KID: id, Provider: r.kms, Name: id})
+			set.Families[id] = []string{id}
+		}
+		set.Aliases = map[string]string{"alias/team": "team"}
+		set.Buckets = []Bucket{{Name: "*", Key: "main", Keys: []string{"main", "team"}}}
+		o.Now, o.Limits.ClockSkew = r.now, 48*time.Hour
+		set.Cache.Tries, set.Cache.CallTimeout = 1, 100*time.Millisecond
+		if change != nil {
+			change(set)
+		}
+	})
+	return r
+}
+
+// another is a second replica in front of the same store.
+func (r *settingRig) another() *settingRig {
+	r.t.Helper()
+	set := r.s.state.Load().settings
+	two := &settingRig{kms: r.kms}
+	two.fixture = newFixture(r.t, func(s *Settings, o *Options) {
+		*s = set
+		o.Now, o.Limits.ClockSkew = r.now, 48*time.Hour
+	})
+	return two
+}
+
+func (r *settingRig) now() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Now().Add(r.ahead)
+}
+
+func (r *settingRig) pass(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ahead += d
+}
+
+// document is a configuration of one rule.
+func document(algorithm, more string) []byte {
+	return []byte("<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>" + algorithm +
+		"</SSEAlgorithm>" + more + "</ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>")
+}
+
+func keyNamed(name string) string { return "<KMSMasterKeyID>" + name + "</KMSMasterKeyID>" }
+
+func (r *settingRig) code(method, target string, body []byte, header ...string) string {
+	r.t.Helper()
+	resp, doc := r.do(method, target, body, header...)
+	if resp.StatusCode < 300 {
+		return fmt.Sprint(resp.StatusCode)
+	}
+	_, rest, _ := strings.Cut(string(doc), "<Code>")
+	code, _, _ := strings.Cut(rest, "</Code>")
+	return fmt.Sprint(resp.StatusCode, " ", code)
+}
+
+// kidOf writes an object and tells the key that it is under.
+func (r *settingRig) kidOf(header ...string) string {
+	r.t.Helper()
+	r.must("PUT", "/data/probe", []byte("hello"), header...)
+	return r.envelopeOf("data", "probe").KID
+}
+
+func TestDefaultEncryptionDecidesAboutNewObjects(t *testing.T) {
+	r := newSettingRig(t, nil)
+	if kid := r.kidOf(); kid != "main" {
+		t.Fatal(kid)
+	}
+	resp, _ := r.must("PUT", "/data?encryption", document("aws:kms", keyNamed("alias/team")))
+	if resp.StatusCode != 200 {
+		t.Error(resp.Status)
+	}
+	if kid := r.kidOf(); kid != "team" {
+		t.Errorf("without headers: %s", kid)
+	}
+	for _, method := range []string{"GET", "HEAD"} {
+		resp, _ := r.must(method, "/data/probe", nil)
+		if got := resp.Header.Get(sse.HeaderType) + " " + resp.Header.Get(sse.HeaderKeyID); got != "aws:kms team" {
+			t.Errorf("%s says %q", method, got)
+		}
+	}
+	if kid := r.kidOf(sse.HeaderType, "AES256"); kid != "main" {
+		t.Errorf("an explicit AES256: %s", kid)
+	}
+	if kid := r.kidOf(sse.HeaderType, "aws:kms", sse.HeaderKeyID, "main"); kid != "main" {
+		t.Errorf("an explicit key: %s", kid)
+	}
+	if kid := r.kidOf(sse.HeaderType, "aws:kms"); kid != "team" {
+		t.Errorf("aws:kms without a name: %s", kid)
+	}
+	r.must("PUT", "/data/copy", nil, "x-amz-copy-source", "/data/probe")
+	if kid := r.envelopeOf("data", "copy").KID; kid != "team" {
+		t.Errorf("a copy: %s", kid)
+	}
+	id := uploadID(t, r.fixture, "/data/parts")
+	resp, _ = r.must("PUT", "/data/parts?partNumber=1&uploadId="+id, []byte("part"))
+	r.must("POST", "/data/parts?uploadId="+id, []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+resp.Header.Get("etag")+"</ETag></Part></CompleteMultipartUpload>"))
+	if kid := r.envelopeOf("data", "parts").KID; kid != "team" {
+		t.Errorf("an upload in parts: %s", kid)
+	}
+	if _, got := r.must("GET", "/data?encryption", nil); !bytes.Contains(got, []byte("<SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>alias/team<")) {
+		t.Errorf("%s", got)
+	}
+	if resp, _ := r.must("DELETE", "/data?encryption", nil); resp.StatusCode != 204 {
+		t.Error(resp.Status)
+	}
+	if kid := r.kidOf(); kid != "main" {
+		t.Errorf("after the deletion: %s", kid)
+	}
+	if _, there := r.store.Get("data", settingName); there {
+		t.Error("the setting is still there")
+	}
+	r.idle()
+	for _, action := range []string{"PutBucketEncryption", "DeleteBucketEncryption"} {
+		found := 0
+		for _, line := range r.audit.all() {
+			if line.Action == action && line.Bucket == "data" && line.Client == "app" {
+				found++
+			}
+		}
+		if found != 1 {
+			t.Errorf("%d audit lines of %s", found, action)
+		}
+	}
+}
+
+// uploadID begins an upload.
+func uploadID(t *testing.T, f *fixture, target string) string {
+	t.Helper()
+	_, doc := f.must("POST", target+"?uploads", nil)
+	_, rest, _ := strings.Cut(string(doc), "<UploadId>")
+	id, _, ok := strings.Cut(rest, "</UploadId>")
+	if !ok {
+		t.Fatalf("%s", doc)
+	}
+	return id
+}
+
+// Nobody else may read, list or touch where the setting lies, and the store sees nothing of it.
+func TestSettingLiesSealedUnderTheReservedPrefix(t *testing.T) {
+	r := newSettingRig(t, nil)
+	r.must("PUT", "/data?encryption", document("aws:kms", keyNamed("team")))
+	o, there := r.store.Get("data", settingName)
+	if !there || bytes.Contains(o.Data, []byte("team")) || r.envelopeOf("data", settingName).KID != "main" {
+		t.Fatalf("stored: %v %q", there, o.Data)
+	}
+	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
+		if resp, _ := r.do(method, "/data/"+settingName, nil); resp.StatusCode != 403 {
+			t.Errorf("%s: %s", method, resp.Status)
+		}
+	}
+	if _, list := r.must("GET", "/data?list-type=2", nil); bytes.Contains(list, []byte("s3veil")) {
+		t.Errorf("%s", list)
+	}
+}
+
+func TestReplicasSeeANewDefaultWithinSeconds(t *testing.T) {
+	one := newSettingRig(t, nil)
+	two := one.another()
+	kid := func() string {
+		two.must("PUT", "/data/probe", []byte("hello"))
+		return two.proxied(one)
+	}
+	if got := kid(); got != "main" {
+		t.Fatal(got)
+	}
+	for _, c := range []struct{ set, want string }{{"team", "team"}, {"main", "main"}} {
+		one.must("PUT", "/data?encryption", document("aws:kms", keyNamed(c.set)))
+		one.pass(defaultAge)
+		if got := kid(); got != c.want {
+			t.Errorf("%v later the other replica writes under %s", defaultAge, got)
+		}
+	}
+	one.must("PUT", "/data?encryption", document("aws:kms", keyNamed("team")))
+	three := one.another() // a restart
+	three.must("PUT", "/data/probe", nil)
+	if got := three.proxied(one); got != "team" {
+		t.Errorf("after a restart: %s", got)
+	}
+	one.must("DELETE", "/data?encryption", nil)
+	one.pass(defaultAge)
+	if got := kid(); got != "main" {
+		t.Errorf("after the deletion: %s", got)
+	}
+}
+
+// proxied reads what this replica wrote: replicas share the first one's store.
+func (r *settingRig) proxied(first *settingRig) string { return first.envelopeOf("data", "probe").KID }
+
+// Busy buckets cost one question every few seconds, which no request waits for; many requests at once cost one.
+func TestDefaultIsAskedForOnceAndAhead(t *testing.T) {
+	r := newSettingRig(t, nil)
+	asked := func() (n int) {
+		for _, c := range r.store.Calls() {
+			if c.Method == "GET" && strings.HasSuffix(c.Target, settingName) {
+				n++
+			}
+		}
+		return n
+	}
+	var wait sync.WaitGroup
+	for i := range 20 {
+		wait.Go(func() { r.must("PUT", fmt.Sprint("/data/", i), nil) })
+	}
+	wait.Wait()
+	if n := asked(); n != 1 {
+		t.Errorf("%d questions for 20 requests at once", n)
+	}
+	gate := make(chan struct{})
+	remove := r.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if strings.HasSuffix(c.Key, settingName) {
+			<-gate
+		}
+		return nil
+	}})
+	r.pass(defaultRefresh)
+	for range 5 {
+		r.must("PUT", "/data/x", nil)
+	}
+	close(gate)
+	remove()
+	r.eventually("the question ahead", func() bool { return asked() == 2 })
+	r.must("PUT", "/data/x", nil, sse.HeaderType, "AES256")
+	r.pass(time.Minute)
+	r.must("PUT", "/data/x", nil, sse.HeaderType, "AES256")
+	if n := asked(); n != 2 {
+		t.Error("an explicit AES256 needs no default")
+	}
+}
+
+func TestWritesFailWhileTheDefaultCannotBeRead(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer *proxytest.Answer
+		want   string
+	}{
+		{"store out of order", &proxytest.Answer{Status: 503, Header: http.Header{}}, "503"},
+		{"no right to read", &proxytest.Answer{Status: 403, Header: http.Header{}, Body: []byte("<Error><Code>AccessDenied</Code></Error>")}, "403"},
+		{"plaintext", &proxytest.Answer{Status: 200, Header: http.Header{"Content-Length": {"1"}, "Etag": {`"x"`}}, Body: []byte("x")}, "422"},
+	} {
+		r := newSettingRig(t, func(set *Settings) { set.Buckets[0].AllowPlaintext = true })
+		r.must("PUT", "/data?encryption", document("aws:kms", keyNamed("team")))
+		remove := r.store.Hook(proxytest.Hook{Before: func(call *proxytest.Call) *proxytest.Answer {
+			if call.Key == settingName && call.Method == "GET" {
+				return c.answer
+			}
+			return nil
+		}})
+		for _, target := range []string{"PUT /data/key", "POST /data/key?uploads"} {
+			method, path, _ := strings.Cut(target, " ")
+			if got := r.code(method, path, nil); !strings.HasPrefix(got, c.want) {
+				t.Errorf("%s: %s is answered %s", c.name, target, got)
+			}
+		}
+		if _, there := r.store.Get("data", "key"); there {
+			t.Errorf("%s: an object was written", c.name)
+		}
+		if got := r.code("PUT", "/data/key", nil, sse.HeaderType, "AES256"); got != "200" {
+			t.Errorf("%s: an explicit AES256 is answered %s", c.name, got)
+		}
+		remove()
+		if kid := r.kidOf(); kid != "team" {
+			t.Errorf("%s: afterwards under %s", c.name, kid)
+		}
+	}
+}
+
+// What is known needs no KMS to be known still; what is not known waits for it.
+func TestDefaultOutlivesAnOutageOfTheKMS(t *testing.T) {
+	r := newSettingRig(t, func(set *Settings) { set.Cache.Outage = keycache.Outage{Read: time.Hour, WriteCached: true} })
+	r.must("PUT", "/data?encryption", document("aws:kms", keyNamed("team")))
+	if kid := r.kidOf(); kid != "team" {
+		t.Fatal(kid)
+	}
+	two := r.another()
+	r.kms.SetFault(func(string, string) error { return kms.ErrUnavailable })
+	for range 5 {
+		r.pass(defaultAge)
+		if kid := r.kidOf(); kid != "team" {
+			t.Errorf("under %s", kid)
+		}
+	}
+	if resp, _ := two.do("PUT", "/data/probe", nil); resp.StatusCode != 503 {
+		t.Errorf("a replica that cannot open the default answers %s", resp.Status)
+	}
+}
+
+func TestForgedAndMovedSettingsAreRefused(t *testing.T) {
+	r := newSettingRig(t, func(set *Settings) {
+		set.Buckets[0].Realm = "shared" // the weakest case: one realm, every binding accepted
+		set.Buckets[0].BindingRead = append(set.Buckets[0].BindingRead, 0, 1, 2)
+	})
+	r.must("PUT", "/other", nil)
+	r.must("PUT", "/other?encryption", document("aws:kms", keyNamed("team")))
+	foreign, there := r.store.Get("other", ".s3veil/c/e/b3RoZXI")
+	if !there {
+		t.Fatal("no setting of the other bucket")
+	}
+	r.must("PUT", "/data/key", []byte("S3VC\x01\x01\x00\x01\x01"))
+	object, _ := r.store.Get("data", "key")
+	r.must("PUT", "/data?encryption", document("AES256", ""))
+	own, _ := r.store.Get("data", settingName)
+	flipped := *own
+	flipped.Data = bytes.Clone(own.Data)
+	flipped.Data[20] ^= 1
+	for name, planted := range map[string]*proxytest.Object{"another bucket's": foreign, "an object": object, "changed": &flipped} {
+		r.store.Put("data", settingName, *planted)
+		r.pass(time.Minute)
+		if got := r.code("PUT", "/data/x", nil); got != "422 ObjectIntegrityError" {
+			t.Errorf("%s: a write is answered %s", name, got)
+		}
+		if got := r.code("GET", "/data?encryption", nil); got != "422 ObjectIntegrityError" {
+			t.Errorf("%s: GetBucketEncryption is answered %s", name, got)
+		}
+	}
+	r.must("PUT", "/data?encryption", document("AES256", "")) // the way out
+	r.must("PUT", "/data/x", nil)
+}
+
+// The residual: the store can answer with an earlier default, or none. It never leads beyond the configuration.
+func TestOldSettingsAreAcceptedWithinTheConfiguration(t *testing.T) {
+	r := newSettingRig(t, nil)
+	r.must("PUT", "/data?encryption", document("aws:kms", keyNamed("team")))
+	old, _ := r.store.Get("data", settingName)
+	r.must("PUT", "/data?encryption", document("aws:kms", keyNamed("main")))
+	r.store.Put("data", settingName, *old)
+	r.pass(defaultAge)
+	if kid := r.kidOf(); kid != "team" {
+		t.Fatalf("under %s", kid)
+	}
+	set := r.s.state.Load().settings
+	set.Buckets = []Bucket{{Name: "*", Key: "main"}}
+	if err := r.s.Reload(set); err != nil {
+		t.Fatal(err)
+	}
+	r.pass(defaultAge)
+	if got := r.code("PUT", "/data/x", nil); got != "403 AccessDenied" {
+		t.Errorf("an old default under a key that the configuration no longer allows: %s", got)
+	}
+}
+
+func TestBucketEncryptionRequestsThatAreRefused(t *testing.T) {
+	r := newSettingRig(t, nil)
+	for _, c := range []struct {
+		what string
+		doc  []byte
+		want string
+	}{
+		{"nothing", nil, "400 MissingRequestBodyError"},
+		{"not XML", []byte("x"), "400 MalformedXML"},
+		{"unknown algorithm", document("DES", ""), "400 MalformedXML"},
+		{"dual layer", document("aws:kms:dsse", ""), "501 NotImplemented"},
+		{"key without KMS", document("AES256", keyNamed("team")), "400 InvalidArgument"},
+		{"unknown key", document("aws:kms", keyNamed("nobody")), "400 KMS.NotFoundException"},
+		{"key of other buckets", document("aws:kms", keyNamed("other")), "403 AccessDenied"},
+		{"key name with spaces", document("aws:kms", keyNamed("a b")), "400 KMS.NotFoundException"},
+		{"long key name", document("aws:kms", keyNamed(strings.Repeat("k", 3000))), "400 KMS.NotFoundException"},
+	} {
+		if got := r.code("PUT", "/data?encryption", c.doc); got != c.want {
+			t.Errorf("%s: %s", c.what, got)
+		}
+	}
+	for _, method := range []string{"GET", "PUT", "DELETE"} {
+		if got := r.code(method, "/none?encryption", document("AES256", "")); got != "404 NoSuchBucket" {
+			t.Errorf("%s of a bucket that is not there: %s", method, got)
+		}
+	}
+	if _, there := r.store.Get("data", settingName); there {
+		t.Error("something was written")
+	}
+}
+
+func TestGetBucketEncryptionWithoutADefault(t *testing.T) {
+	r := newSettingRig(t, func(set *Settings) {
+		set.Buckets = append([]Bucket{{Name: "silent", Key: "main", SSE: "none"}, {Name: "fixed", Key: "main", NoBucketEncryption: true}}, set.Buckets...)
+	})
+	for _, name := range []string{"silent", "fixed"} {
+		r.must("PUT", "/"+name, nil)
+	}
+	if _, got := r.must("GET", "/data?encryption", nil); !bytes.Contains(got, []byte("<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false<")) {
+		t.Errorf("%s", got)
+	}
+	if got := r.code("GET", "/silent?encryption", nil); got != "404 ServerSideEncryptionConfigurationNotFoundError" {
+		t.Error(got)
+	}
+	for _, method := range []string{"GET", "PUT", "DELETE"} {
+		if got := r.code(method, "/fixed?encryption", document("AES256", "")); got != "501 NotImplemented" {
+			t.Errorf("%s where the configuration decides alone: %s", method, got)
+		}
+	}
+	r.must("PUT", "/fixed/key", nil)
+	for _, c := range r.store.Calls() {
+		if strings.Contains(c.Target, "fixed/.s3veil") {
+			t.Errorf("the store was asked %s %s", c.Method, c.Target)
+		}
+	}
+}
+
+func TestDefaultThatBlocksCustomersKeys(t *testing.T) {
+	r := newSettingRig(t, func(set *Settings) { set.TrustProxies = balancer })
+	key := inTLS(customer(appKey))
+	r.must("PUT", "/data/key", []byte("hello"), key...)
+	doc := []byte(strings.Replace(string(document("AES256", "")), "</Rule>", "<BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes></Rule>", 1))
+	r.must("PUT", "/data?encryption", doc)
+	if got := r.code("PUT", "/data/key", nil, key...); got != "403 AccessDenied" {
+		t.Errorf("a write: %s", got)
+	}
+	if got := r.code("GET", "/data/key", nil, key...); got != "200" {
+		t.Errorf("a read: %s", got)
+	}
+	if _, got := r.must("GET", "/data?encryption", nil); !bytes.Contains(got, []byte("<EncryptionType>SSE-C<")) {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestDefaultEndsWithItsBucket(t *testing.T) {
+	for name, reserved := range map[string]string{"in the bucket": "", "in a bucket of its own": "meta"} {
+		r := newSettingRig(t, func(set *Settings) { set.Buckets[0].ReservedBucket = reserved })
+		if reserved != "" {
+			r.must("PUT", "/meta", nil)
+		}
+		r.must("PUT", "/data?encryption", document("aws:kms", keyNamed("team")))
+		if got := r.code("DELETE", "/data", nil); got != "204" {
+			t.Errorf("%s: DeleteBucket is answered %s", name, got)
+		}
+		r.must("PUT", "/data", nil)
+		if kid := r.kidOf(); kid != "main" {
+			t.Errorf("%s: the next bucket of this name writes under %s", name, kid)
+		}
+	}
+}
+
+// Two buckets that keep their settings in one place do not share them.
+func TestDefaultsInOneReservedBucketStayApart(t *testing.T) {
+	r := newSettingRig(t, func(set *Settings) { set.Buckets[0].ReservedBucket = "meta" })
+	r.must("PUT", "/meta", nil)
+	r.must("PUT", "/second", nil)
+	r.must("PUT", "/second?encryption", document("aws:kms", keyNamed("team")))
+	if kid := r.kidOf(); kid != "main" {
+		t.Errorf("under %s", kid)
+	}
+}
+
+func TestBucketEncryptionTakesAdmin(t *testing.T) {
+	r := newSettingRig(t, func(set *Settings) {
+		set.Clients[0].Policy.Rules = []policy.Rule{{Buckets: []string{"*"}, Actions: []s3op.Class{s3op.Read, s3op.Write, s3op.Delete}}}
+	})
+	for _, method := range []string{"GET", "PUT", "DELETE"} {
+		if got := r.code(method, "/data?encryption", document("AES256", "")); got != "403 AccessDenied" {
+			t.Errorf("%s: %s", method, got)
+		}
+	}
+	if n := len(r.store.Calls()); n != 0 {
+		t.Errorf("%d requests to the store", n)
+	}
+}
+
+// A bucket that demands TLS is closed without it, on both sides of a copy, as under a policy with aws:SecureTransport.
+func TestBucketsThatDemandTLS(t *testing.T) {
+	r := newSettingRig(t, func(set *Settings) {
+		set.TrustProxies = balancer
+		set.Buckets = append([]Bucket{{Name: "secure", Key: "main", RequireTLS: true}}, set.Buckets...)
+	})
+	tls := inTLS(nil)
+	r.must("PUT", "/secure", nil, tls...)
+	r.must("PUT", "/secure/key", []byte("hello"), tls...)
+	for _, target := range []string{"GET /secure/key", "HEAD /secure/key", "PUT /secure/key", "DELETE /secure/key", "GET /secure?list-type=2", "GET /secure?encryption",
+		"POST /secure?delete", "POST /secure/key?uploads", "GET /secure?location", "DELETE /secure"} {
+		method, path, _ := strings.Cut(target, " ")
+		resp, doc := r.do(method, path, nil)
+		if resp.StatusCode != 403 || method == "GET" && !bytes.Contains(doc, []byte("<Code>AccessDenied<")) {
+			t.Errorf("%s: %s %s", target, resp.Status, doc)
+		}
+	}
+	if got := r.code("POST", "/secure", []byte("--x--"), "content-type", "multipart/form-data; boundary=x"); got != "403 AccessDenied" {
+		t.Errorf("a form: %s", got)
+	}
+	for _, header := range [][]string{{"x-amz-copy-source", "/secure/key"}} {
+		if got := r.code("PUT", "/data/copy", nil, header...); got != "403 AccessDenied" {
+			t.Errorf("a copy from it: %s", got)
+		}
+		if got := r.code("PUT", "/data/copy", nil, append(header, tls...)...); got != "200" {
+			t.Errorf("a copy over TLS: %s", got)
+		}
+	}
+	id := uploadID(t, r.fixture, "/data/parts")
+	if got := r.code("PUT", "/data/parts?partNumber=1&uploadId="+id, nil, "x-amz-copy-source", "/secure/key"); got != "403 AccessDenied" {
+		t.Errorf("a part copied from it: %s", got)
+	}
+}
+
+func TestErrorsOfTheDefaultKeepTheirClass(t *testing.T) {
+	r := newSettingRig(t, nil)
+	r.must("PUT", "/data?encryption", document("AES256", ""))
+	r.kms.Disable("main", true)
+	two := r.another()
+	if got := two.code("PUT", "/data/key", nil); got != "400 KMS.DisabledException" {
+		t.Error(got)
+	}
+	if err := r.s.Ready(t.Context()); err != nil && !errors.Is(err, ErrNotReady) {
+		t.Error(err)
+	}
+}
