@@ -180,12 +180,18 @@ type KeyCache struct {
 type KMSKey struct {
 	// Its id, which stands in envelopes: 1–64 characters of `A-Za-z0-9._-`. It can never be given to another key.
 	ID string `yaml:"id"`
-	// Who holds it. This build knows `local`.
+	// Who holds it; see KMS.md.
 	Provider string `yaml:"provider"`
 	// More names by which requests may call it: ids, ARNs, alias names.
 	Aliases []string `yaml:"aliases"`
 	// Key file of the provider `local`, made by `s3veil keys new`.
-	File Path `yaml:"file"`
+	File Path `yaml:"file" of:"local"`
+	// Name of the key in its KMS: ARN, id, alias or resource name.
+	Key string `yaml:"key" of:"awskms transit gcpkms azurekv pkcs11"`
+	// URL of the KMS in place of the public one.
+	Endpoint string `yaml:"endpoint" of:"awskms gcpkms azurekv"`
+	// PEM file of CAs in place of the system's.
+	CAFile Path `yaml:"ca_file" of:"awskms transit gcpkms azurekv"`
 }
 
 // Outage is the policy while a KMS cannot be reached.

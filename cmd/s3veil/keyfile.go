@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -23,13 +26,17 @@ type openKeyFile struct {
 // closeAfter is how long the keys of a replaced file stay in memory: calls that began before the reload may still use them.
 const closeAfter = time.Minute
 
-// keys opens every key file and returns the keys in it and what the configured ids and aliases stand for.
-func (w *wired) keys(l *loaded, old *kept) {
+// keys opens every key file and every KMS, and collects what the configured ids and aliases stand for.
+func (w *wired) keys(ctx context.Context, l *loaded, old *kept, log *slog.Logger) {
 	w.settings.Families = map[string][]string{}
 	owner := map[string]string{}
 	for i := range l.KMS.Keys {
 		k, p := &l.KMS.Keys[i], index("kms.keys", i)
-		if k.Provider != "local" || k.File == "" || k.ID == "" {
+		if k.Provider != "local" {
+			w.remoteKey(ctx, l, p, k, old, log)
+			continue
+		}
+		if k.File == "" || k.ID == "" {
 			continue
 		}
 		f := w.keyFile(l, p+".file", k.File, old)
@@ -89,6 +96,7 @@ func keyProblem(f *local.File, id string, err error) string {
 
 // retire closes the key files of k that next does not use any more, once nothing can be using them.
 func (k *kept) retire(next *kept) {
+	k.retireProviders(next)
 	next.retired = append(next.retired, k.retired...)
 	for name, f := range k.files {
 		if next.files[name] != f {
@@ -105,5 +113,10 @@ func (k *kept) close() {
 	}
 	for _, f := range k.retired {
 		f.Close()
+	}
+	for _, p := range k.providers {
+		if c, ok := p.(io.Closer); ok {
+			_ = c.Close()
+		}
 	}
 }

@@ -28,8 +28,15 @@ func (*Credentials) readNode(l *loader, n *yaml.Node, at position, path string) 
 	return true
 }
 
-// absentProviders are the key providers of other builds.
-var absentProviders = map[string]bool{"awskms": true, "transit": true, "gcpkms": true, "azurekv": true, "pkcs11": true}
+// absentProvider reports whether other builds know a key provider.
+func absentProvider(name string) bool {
+	switch name {
+	case "awskms", "transit", "gcpkms", "azurekv", "pkcs11":
+		_, here := keyProviders[name]
+		return !here
+	}
+	return false
+}
 
 // readNode refuses the providers of other builds as a whole, since their further keys are unknown here.
 func (k *KMSKey) readNode(l *loader, n *yaml.Node, _ position, path string) bool {
@@ -42,7 +49,7 @@ func (k *KMSKey) readNode(l *loader, n *yaml.Node, _ position, path string) bool
 		switch {
 		case key.Value == "id":
 			id = val.Value
-		case key.Value == "provider" && absentProviders[val.Value]:
+		case key.Value == "provider" && absentProvider(val.Value):
 			l.fail(l.at(key), path+".provider", "%s: %s", val.Value, notHere)
 			k.Provider, absent = val.Value, true
 		}

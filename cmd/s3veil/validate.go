@@ -48,6 +48,16 @@ func (l *loaded) where(path string) position {
 	return l.root
 }
 
+// hasMistakes reports whether a setting or one below it is wrong.
+func (l *loaded) hasMistakes(path string) bool {
+	for _, m := range l.bad {
+		if rest, below := strings.CutPrefix(m.path, path); below && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+			return true
+		}
+	}
+	return false
+}
+
 // given reports whether a setting was made at all.
 func (l *loaded) given(path string) bool { _, ok := l.pos[path]; return ok }
 

@@ -30,15 +30,7 @@ func (l *loaded) checkKMS() {
 			}
 			l.claim(owner, a, p, index(p+".aliases", j))
 		}
-		switch {
-		case k.Provider == "":
-			l.wrong(p+".provider", "missing")
-		case absentProviders[k.Provider]:
-		case k.Provider != "local":
-			l.wrong(p+".provider", "there is no provider %q", k.Provider)
-		case k.File == "":
-			l.wrong(p+".file", "missing; `s3veil keys new` makes one")
-		}
+		l.checkProvider(p, k)
 	}
 	if l.KMS.Outage.Read > Duration(24*time.Hour) {
 		l.wrong("kms.outage.read", "must be at most 24h")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"s3veil/crypto/envelope"
+	"s3veil/crypto/kms"
 	"s3veil/crypto/stream"
 	"s3veil/keycache"
 	"s3veil/proxy"
@@ -36,6 +37,7 @@ type kept struct {
 	credentials map[[32]byte]upstream.Credentials
 	tls         map[[32]byte]*tls.Config
 	files       map[Path]*openKeyFile
+	providers   map[[32]byte]kms.Provider
 	retired     []*openKeyFile // of earlier configurations; may be closed already
 }
 
@@ -44,7 +46,7 @@ func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
 	if old == nil {
 		old = &kept{}
 	}
-	w := &wired{kept: &kept{map[[32]byte]upstream.Credentials{}, map[[32]byte]*tls.Config{}, map[Path]*openKeyFile{}, nil}}
+	w := &wired{kept: &kept{map[[32]byte]upstream.Credentials{}, map[[32]byte]*tls.Config{}, map[Path]*openKeyFile{}, map[[32]byte]kms.Provider{}, nil}}
 	if l.broken {
 		return w
 	}
@@ -69,7 +71,7 @@ func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
 	for i := range l.Clients {
 		w.settings.Clients = append(w.settings.Clients, client(&l.Clients[i]))
 	}
-	w.keys(l, old)
+	w.keys(ctx, l, old, log)
 	w.settings.Buckets = l.buckets()
 	w.settings.Cache = l.keyCache()
 	return w
