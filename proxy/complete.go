@@ -49,7 +49,7 @@ func (x *exchange) completeMultipartUpload() error {
 	if err != nil {
 		return err
 	}
-	u, err := x.openUpload()
+	u, err := x.openUpload(true)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (x *exchange) completeMultipartUpload() error {
 		return err
 	}
 	return x.slow(func() (*slowAnswer, error) {
-		defer u.attrs.DEK.Zero()
+		defer u.attrs.Zero()
 		return c.run()
 	})
 }
@@ -235,7 +235,7 @@ func (c *completion) resumed() (*slowAnswer, error) {
 	o := &object{key: c.x.req.Key}
 	defer o.forget()
 	if o.entry, err = classify(head.Header); err == nil && o.entry != "" {
-		err = c.x.openEnvelope(b, o, c.x.customer)
+		err = c.openEnvelope(o)
 	}
 	if err != nil || o.attrs == nil || o.attrs.ObjectID != id {
 		return nil, s3err.NoSuchUpload.With(cmp.Or(err, errors.New("the object in place is another one")))
@@ -249,7 +249,7 @@ func (c *completion) resumed() (*slowAnswer, error) {
 		if err != nil {
 			return nil, err
 		}
-		m, err := manifest.Open(raw, &c.u.attrs.DEK, id, c.u.head.Binding, b.location(c.x.req.Key))
+		m, err := manifest.Open(raw, c.u.attrs.ManifestKey(), id, c.u.head.Binding, b.location(c.x.req.Key))
 		if err == nil && m.Provisional && m.Table.Stored() == head.ContentLength && c.lists(m.Table) {
 			c.m = m
 			return c.settle(head, s3xml.Result{ETag: head.Get("etag")})
@@ -283,7 +283,7 @@ func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slow
 	if head.Status == 200 {
 		o.stored = head.ContentLength
 		if o.entry, err = classify(head.Header); err == nil && o.entry != "" {
-			err = c.x.openEnvelope(&c.x.bucket, o, c.x.customer)
+			err = c.openEnvelope(o)
 		}
 	}
 	if head.Status != 200 || err != nil || o.attrs == nil || o.attrs.ObjectID != c.u.attrs.ObjectID {
@@ -320,13 +320,13 @@ func (c *completion) secureFirstName(o *object) error {
 	if err != nil || c.x.holdsTable(b, key, raw, c.m, c.u.attrs, o.head.Binding) {
 		return err
 	}
-	rival, err := manifest.Open(raw, &c.u.attrs.DEK, c.u.attrs.ObjectID, o.head.Binding, b.location(key))
+	rival, err := manifest.Open(raw, c.u.attrs.ManifestKey(), c.u.attrs.ObjectID, o.head.Binding, b.location(key))
 	if err == nil && rival.Table.Stored() == o.stored {
 		if won, err := c.proves(o, rival.Table); err != nil || !won {
 			return cmp.Or(err, error(s3err.NoSuchUpload.With(errors.New("another part list of the same length has won"))))
 		}
 	}
-	sealed, err := manifest.Seal(c.m, &c.u.attrs.DEK, c.u.attrs.ObjectID, o.head.Binding, b.location(key))
+	sealed, err := manifest.Seal(c.m, c.u.attrs.ManifestKey(), c.u.attrs.ObjectID, o.head.Binding, b.location(key))
 	if err != nil {
 		return err
 	}
@@ -337,6 +337,9 @@ func (c *completion) secureFirstName(o *object) error {
 // proves reports whether the object in place is this list's and not that of a rival of the same length: the last package of
 // the first part in which they differ opens under one of them only. ETags would tell only where they are known to be MD5.
 func (c *completion) proves(o *object, rival *size.Table) (bool, error) {
+	if c.u.keyless {
+		return bare(o.etag) == c.storeETag(), nil
+	}
 	for i := range c.m.Table.Len() {
 		p := c.m.Table.Part(i)
 		if p.Size == 0 || (i < rival.Len() && rival.Part(i) == p) {
@@ -365,6 +368,10 @@ func (c *completion) stat() (*object, *upstream.Response, error) {
 	defer resp.Body.Close()
 	if resp.Status != 200 {
 		return nil, nil, c.x.storeError(resp)
+	}
+	if c.u.keyless {
+		o, err := c.statKeyless(resp)
+		return o, resp, err
 	}
 	o, err := c.x.openObject(&c.x.bucket, c.x.req.Key, resp, c.x.customer)
 	return o, resp, err

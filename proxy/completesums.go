@@ -196,7 +196,7 @@ func (c *completion) recordNonces(storeETag string) error {
 		final.PartR = append(final.PartR, r)
 		at += size.Enc(p.Size)
 	}
-	raw, err := manifest.Seal(&final, &c.u.attrs.DEK, c.u.attrs.ObjectID, c.u.head.Binding, c.x.bucket.location(c.x.req.Key))
+	raw, err := manifest.Seal(&final, c.u.attrs.ManifestKey(), c.u.attrs.ObjectID, c.u.head.Binding, c.x.bucket.location(c.x.req.Key))
 	if err != nil {
 		return err
 	}

@@ -209,7 +209,7 @@ func (x *exchange) mayReseal(src *copySource) bool {
 // resealCopy lets the store copy the body and gives the target an envelope of its own around the same DEK.
 func (x *exchange) resealCopy(src *copySource, fields, extra []upstream.Field) (*slowAnswer, error) {
 	a := x.resealed(src.o.attrs)
-	defer a.DEK.Zero()
+	defer a.Zero()
 	key, err := x.writeKey(&x.bucket)
 	if err != nil {
 		return nil, err
@@ -312,7 +312,7 @@ func (x *exchange) streamCopy(src *copySource, fields, extra []upstream.Field) (
 	}
 	defer body.Close()
 	a := x.newAttributes()
-	defer a.DEK.Zero()
+	defer a.Zero()
 	a.Checksum = src.sum
 	if src.o.attrs != nil {
 		a.ContentMD5 = src.o.attrs.ContentMD5

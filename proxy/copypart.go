@@ -25,7 +25,7 @@ func (x *exchange) uploadPartCopy() error {
 	if _, err := s3op.ParseCopySource(x.head.get("x-amz-copy-source")); err != nil {
 		return x.bucketFirst(&x.bucket, err)
 	}
-	u, err := x.openUpload()
+	u, err := x.openUpload(false)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (x *exchange) uploadPartCopy() error {
 		return err
 	}
 	return x.slow(func() (*slowAnswer, error) {
-		defer u.attrs.DEK.Zero()
+		defer u.attrs.Zero()
 		defer src.o.forget()
 		return x.copyPart(u, n, src, from, to)
 	})

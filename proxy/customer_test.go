@@ -3,8 +3,10 @@ package proxy
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -177,6 +179,9 @@ func TestUploadsUnderACustomerKey(t *testing.T) {
 		} {
 			resp, doc := f.do("PUT", first, body, c.headers...)
 			f.refused(c.what+": part", resp, doc, 400, c.code, c.message)
+			if c.headers == nil {
+				continue // in TestCompletesWithoutTheCustomerKey
+			}
 			resp, doc = f.do("POST", "/data/key?uploadId="+id, []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>"), c.headers...)
 			f.refused(c.what+": complete", resp, doc, 400, c.code, c.message)
 		}
@@ -225,6 +230,99 @@ func TestUploadsUnderACustomerKey(t *testing.T) {
 		resp, doc = f.do("GET", "/data/key", nil, inTLS(customer(otherKey))...)
 		f.refused("wrong key", resp, doc, 403, "AccessDenied", wrongKeyText)
 	}
+}
+
+// As on S3 a Complete needs no key. It cannot open the object, and yet its list is sealed.
+func TestCompletesWithoutTheCustomerKey(t *testing.T) {
+	for _, c := range []struct {
+		form   UploadIDForm
+		record bool
+	}{{UploadIDToken, false}, {UploadIDState, false}, {UploadIDToken, true}} {
+		f, memory := withKeys(t)
+		rule := &f.s.state.Load().settings.Buckets[1]
+		rule.UploadID, rule.RecordNonce = c.form, c.record
+		own := inTLS(customer(appKey))
+		summed, _ := f.uploadWith(append(own, "x-amz-checksum-algorithm", "CRC32"), append(own, "x-amz-checksum-crc32", crc32Of(partTwo)), partTwo)
+		_, doc := f.must("GET", "/data/key?uploadId="+url.QueryEscape(summed), nil)
+		if !strings.Contains(string(doc), "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>") {
+			t.Errorf("a listing without the key does not know the algorithm: %s", doc)
+		}
+		id, etags := f.uploadWith(own, own, bigPart, partTwo, partThree)
+		resp, doc := f.complete(id, etags, 1, 3)
+		if resp.StatusCode != 200 {
+			t.Fatalf("%d %s", resp.StatusCode, doc)
+		}
+		f.says("complete", resp)
+		if c.form == UploadIDToken {
+			if again, doc := f.complete(id, etags, 1, 3); again.StatusCode != 200 {
+				t.Errorf("repeated: %d %s", again.StatusCode, doc)
+			}
+			other, doc := f.complete(id, etags, 1, 2)
+			f.refused("another list", other, doc, 404, "NoSuchUpload", "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.")
+		}
+		f.s.caches.manifests.Purge()
+		memory.Disable("main.2", true) // reading needs the customer's key alone
+		if resp, got := f.must("GET", "/data/key", nil, own...); !bytes.Equal(got, append(bytes.Clone(bigPart), partThree...)) {
+			t.Errorf("%d bytes", len(got))
+		} else {
+			f.says("GET", resp, customerSays(appKey)...)
+		}
+		if c.form == UploadIDToken { // overwritten since: the answer to a repeated Complete is S3's
+			memory.Disable("main.2", false)
+			f.must("PUT", "/data/key", []byte("newer"), own...)
+			late, doc := f.complete(id, etags, 1, 3)
+			f.refused("overwritten since", late, doc, 404, "NoSuchUpload", "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.")
+		}
+	}
+}
+
+// The completion token opens neither the object nor its parts, and serves no other upload.
+func TestCompletionTokensOpenNothing(t *testing.T) {
+	f, _ := withKeys(t)
+	own := inTLS(customer(appKey))
+	id, etags := f.uploadWith(own, own, []byte("first"))
+	other, _ := f.uploadWith(own, own, []byte("second"))
+	token, completion, _ := strings.Cut(strings.TrimPrefix(id, "2."), ".")
+	_, otherCompletion, _ := strings.Cut(strings.TrimPrefix(other, "2."), ".")
+	part := func(id string) (*http.Response, []byte) {
+		return f.do("PUT", "/data/key?partNumber=2&uploadId="+url.QueryEscape(id), []byte("x"))
+	}
+	resp, doc := part(id)
+	f.refused("part without the key", resp, doc, 400, "InvalidRequest", uploadKeyText)
+	const gone = "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
+	for what, forged := range map[string]string{
+		"completion token of another upload": "2." + token + "." + otherCompletion, "completion token in place of both": "2." + completion + "." + completion,
+		"cut": "2." + token + "." + completion[:len(completion)-4],
+	} {
+		resp, doc := f.complete(forged, etags, 1)
+		f.refused(what, resp, doc, 404, "NoSuchUpload", gone)
+	}
+	resp, doc = f.complete(token, etags, 1)
+	f.refused("without its completion token", resp, doc, 400, "InvalidRequest", uploadKeyText)
+	f.must("POST", "/data/plain?uploads=", nil)
+	resp, doc = part(completion) // an ordinary token by its form: a part under it would be under the manifest's secret
+	f.refused("completion token as an upload", resp, doc, 404, "NoSuchUpload", gone)
+	resp, doc = f.complete(completion, etags, 1)
+	f.refused("completion token as an upload", resp, doc, 404, "NoSuchUpload", gone)
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 200 {
+		t.Errorf("%d %s", resp.StatusCode, doc)
+	}
+}
+
+// uploadWith is upload with headers of the Create and of the parts.
+func (f *fixture) uploadWith(create, part []string, parts ...[]byte) (id string, etags []string) {
+	f.t.Helper()
+	_, doc := f.must("POST", "/data/key?uploads=", nil, create...)
+	id = string(regexp.MustCompile(`<UploadId>([^<]+)</UploadId>`).FindSubmatch(doc)[1])
+	for i, p := range parts {
+		resp, _ := f.must("PUT", fmt.Sprintf("/data/key?partNumber=%d&uploadId=%s", i+1, url.QueryEscape(id)), p, part...)
+		etags = append(etags, resp.Header.Get("ETag"))
+	}
+	return id, etags
+}
+
+func crc32Of(b []byte) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(b)))
 }
 
 // partTag is the ETag of a part in a listing.

@@ -211,9 +211,9 @@ func (x *exchange) markerID(marker string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	token, err := envelope.ParseStateToken(parsed.State, raw)
+	tokens, err := envelope.ParseStateToken(parsed.State, raw)
 	if err != nil {
 		return "", s3err.Argument("Invalid uploadId marker", "upload-id-marker", marker)
 	}
-	return token.UpstreamID, nil
+	return tokens.Token.UpstreamID, nil
 }

@@ -39,7 +39,7 @@ func (x *exchange) readManifest(b *bucket, o *object, name string) (m *manifest.
 	if raw == nil || err != nil {
 		return nil, false, err
 	}
-	m, err = manifest.Open(raw, &o.attrs.DEK, o.attrs.ObjectID, o.head.Binding, b.location(o.key))
+	m, err = manifest.Open(raw, o.attrs.ManifestKey(), o.attrs.ObjectID, o.head.Binding, b.location(o.key))
 	switch {
 	case err != nil:
 		return nil, true, err
@@ -93,7 +93,7 @@ func isManifestError(err error) bool {
 // saveManifest seals and writes a manifest under its first name, or under its second one where the first is taken by another
 // part table or the store does not honour If-None-Match (FORMAT.md 9.3 step 3). It never replaces one.
 func (x *exchange) saveManifest(b *bucket, key string, m *manifest.Manifest, a *envelope.Attributes, binding envelope.Binding) error {
-	raw, err := manifest.Seal(m, &a.DEK, a.ObjectID, binding, b.location(key))
+	raw, err := manifest.Seal(m, a.ManifestKey(), a.ObjectID, binding, b.location(key))
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (x *exchange) holdsTable(b *bucket, key string, raw []byte, m *manifest.Man
 	if raw == nil {
 		return false
 	}
-	have, err := manifest.Open(raw, &a.DEK, a.ObjectID, binding, b.location(key))
+	have, err := manifest.Open(raw, a.ManifestKey(), a.ObjectID, binding, b.location(key))
 	return err == nil && manifest.TableDigest(have.Table) == manifest.TableDigest(m.Table)
 }
 

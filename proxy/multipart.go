@@ -28,7 +28,7 @@ func (x *exchange) createMultipartUpload() error {
 		return err
 	}
 	a := x.newAttributes()
-	defer a.DEK.Zero()
+	defer a.Zero()
 	var err error
 	if a.Declared, err = x.declaredChecksum(); err != nil {
 		return err
@@ -42,6 +42,10 @@ func (x *exchange) createMultipartUpload() error {
 		return err
 	}
 	defer key.Release()
+	if x.customer != nil {
+		secret := envelope.NewDEK()
+		a.Manifest = &secret
+	}
 	h := x.newHeader(&x.bucket, envelope.Multipart, key)
 	sealed, err := sealObject(h, key.Bound, x.bucket.location(x.req.Key), a, fields)
 	if err != nil {
@@ -56,7 +60,13 @@ func (x *exchange) createMultipartUpload() error {
 	if err != nil {
 		return err
 	}
-	clientID, err := x.newUploadID(id, token, a)
+	completion := ""
+	if x.customer != nil {
+		if completion, err = x.sealCompletion(id, a, sealed.Text()); err != nil {
+			return err
+		}
+	}
+	clientID, err := x.newUploadID(id, token, a, completion)
 	if err != nil {
 		return err
 	}
@@ -191,11 +201,11 @@ func (x *exchange) uploadPart() error {
 	if err != nil {
 		return err
 	}
-	u, err := x.openUpload()
+	u, err := x.openUpload(false)
 	if err != nil {
 		return err
 	}
-	defer u.attrs.DEK.Zero()
+	defer u.attrs.Zero()
 	want, err := x.matchesDeclared(u)
 	if err != nil {
 		return err
@@ -359,11 +369,11 @@ func (x *exchange) listParts() error {
 
 // declaredOf is the checksum declared at Create, where the token opens: a listing must not fail because the KMS is away.
 func (x *exchange) declaredOf() (algorithm, kind string) {
-	u, err := x.openUpload()
+	u, err := x.openUpload(true)
 	if err != nil {
 		return "", ""
 	}
-	defer u.attrs.DEK.Zero()
+	defer u.attrs.Zero()
 	return declaredNames(u.attrs.Declared)
 }
 

@@ -59,7 +59,7 @@ func (o *object) plaintext() bool { return o.sealed == nil }
 // forget overwrites the DEK. Bodies that decrypt have a copy of their own.
 func (o *object) forget() {
 	if o != nil && o.attrs != nil {
-		o.attrs.DEK.Zero()
+		o.attrs.Zero()
 	}
 	if o != nil && o.foreign != nil {
 		o.foreign.key.Zero()

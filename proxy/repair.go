@@ -132,7 +132,7 @@ func storeParts(tag string) int {
 func (r *Rebuilt) Write() (name string, err error) {
 	x, o, b := r.x, r.o, &r.x.bucket
 	m := &manifest.Manifest{Table: r.Table, Repaired: x.s.now().Unix()}
-	raw, err := manifest.Seal(m, &o.attrs.DEK, o.attrs.ObjectID, o.head.Binding, b.location(o.key))
+	raw, err := manifest.Seal(m, o.attrs.ManifestKey(), o.attrs.ObjectID, o.head.Binding, b.location(o.key))
 	if err != nil {
 		return "", err
 	}

@@ -19,6 +19,9 @@ type upload struct {
 	attrs    *envelope.Attributes
 	state    string      // key of the state object, empty for tokens
 	charge   func(int64) // counts plaintext below the upload's intermediate key
+	// keyless is a Complete without the customer's key: attrs are those of the completion token, whose DEK is the manifest's
+	// secret, and head is still the upload's.
+	keyless bool
 }
 
 // declared is the checksum that the client announced at Create, None for nothing.
@@ -30,48 +33,65 @@ func (u *upload) declared() (a checksum.Algorithm, full bool) {
 }
 
 // openUpload opens the uploadId of the request. Everything that does not open is NoSuchUpload; a KMS that refuses or is away
-// keeps its own class, because clients give an upload up on NoSuchUpload.
-func (x *exchange) openUpload() (*upload, error) {
-	text, _ := x.req.Get("uploadId")
-	parsed, err := envelope.ParseUploadID(text)
+// keeps its own class, because clients give an upload up on NoSuchUpload. An upload under a customer's key needs it, but for
+// what a completion token is enough for.
+func (x *exchange) openUpload(completes bool) (*upload, error) {
+	u, tokens, err := x.parseUpload()
 	if err != nil {
-		return nil, x.whichMissing(&x.bucket, err)
+		return nil, err
 	}
-	u := &upload{clientID: text}
-	token := parsed.Token
-	switch parsed.Form {
-	case envelope.FormListed:
-		e := s3err.NoSuchUpload.With(errors.New("upload id from a listing"))
-		e.Message += " An id from ListMultipartUploads serves AbortMultipartUpload and ListParts only."
-		return nil, e
-	case envelope.FormState:
-		u.state = envelope.StateNameOf(parsed.State)
-		raw, err := x.readReserved(&x.bucket, u.state)
-		if err != nil {
-			return nil, err
-		}
-		if raw == nil {
-			return nil, fmt.Errorf("%w: no state object", envelope.ErrToken)
-		}
-		if token, err = envelope.ParseStateToken(parsed.State, raw); err != nil {
-			return nil, err
-		}
-	}
-	u.id, u.head = token.UpstreamID, token.Envelope.Header()
-	if matchesCustomer(&u.head, x.customer) != nil {
+	token, head := tokens.Token, u.head
+	if completes && x.customer == nil && tokens.Completion != nil {
+		u.keyless = true
+		token, head = tokens.Completion, tokens.Completion.Envelope.Header()
+	} else if matchesCustomer(&u.head, x.customer) != nil {
 		return nil, sse.ErrUploadKeyMissing
 	}
-	key, err := x.readKey(&x.bucket, &u.head, x.customer)
+	key, err := x.readKey(&x.bucket, &head, x.customer)
 	if err != nil {
-		return nil, customerError(err, &u.head, sse.ErrUploadWrongKey)
+		return nil, customerError(err, &head, sse.ErrUploadWrongKey)
 	}
 	defer key.Release()
 	u.charge = key.Charge
 	if u.attrs, err = token.Open(key.Bound, x.bucket.location(x.req.Key)); err != nil {
 		return nil, err
 	}
+	if u.keyless != (u.attrs.Entry != nil) { // by itself a completion token is none of an upload
+		u.attrs.Zero()
+		return nil, fmt.Errorf("%w: not the kind of token", envelope.ErrToken)
+	}
 	x.note.sse = x.uploadState(u).Type
 	return u, nil
+}
+
+// parseUpload finds the tokens of the request's uploadId.
+func (x *exchange) parseUpload() (*upload, envelope.Tokens, error) {
+	text, _ := x.req.Get("uploadId")
+	parsed, err := envelope.ParseUploadID(text)
+	if err != nil {
+		return nil, envelope.Tokens{}, x.whichMissing(&x.bucket, err)
+	}
+	u, tokens := &upload{clientID: text}, parsed.Tokens
+	switch parsed.Form {
+	case envelope.FormListed:
+		e := s3err.NoSuchUpload.With(errors.New("upload id from a listing"))
+		e.Message += " An id from ListMultipartUploads serves AbortMultipartUpload and ListParts only."
+		return nil, envelope.Tokens{}, e
+	case envelope.FormState:
+		u.state = envelope.StateNameOf(parsed.State)
+		raw, err := x.readReserved(&x.bucket, u.state)
+		if err != nil {
+			return nil, envelope.Tokens{}, err
+		}
+		if raw == nil {
+			return nil, envelope.Tokens{}, fmt.Errorf("%w: no state object", envelope.ErrToken)
+		}
+		if tokens, err = envelope.ParseStateToken(parsed.State, raw); err != nil {
+			return nil, envelope.Tokens{}, err
+		}
+	}
+	u.id, u.head = tokens.Token.UpstreamID, tokens.Token.Envelope.Header()
+	return u, tokens, nil
 }
 
 // upstreamUpload returns the store's upload id for Abort and ListParts, which need neither KMS nor customer key.
@@ -95,24 +115,29 @@ func (x *exchange) upstreamUpload() (id, state string, err error) {
 	if raw == nil {
 		return "", "", fmt.Errorf("%w: no state object", envelope.ErrToken)
 	}
-	token, err := envelope.ParseStateToken(parsed.State, raw)
+	tokens, err := envelope.ParseStateToken(parsed.State, raw)
 	if err != nil {
 		return "", "", err
 	}
-	return token.UpstreamID, state, nil
+	return tokens.Token.UpstreamID, state, nil
 }
 
 // maxTokenChars is where upload_id: auto turns to state objects: some clients keep ids in short columns.
 const maxTokenChars = 1000
 
-// newUploadID seals the upload id that the client gets; in state-object mode it writes the state object.
-func (x *exchange) newUploadID(upstreamID string, token *envelope.Sealed, a *envelope.Attributes) (string, error) {
+// newUploadID seals the upload id that the client gets; in state-object mode it writes the state object. completion is the
+// completion token of an upload under a customer's key, sealed already, and empty for others.
+func (x *exchange) newUploadID(upstreamID string, token *envelope.Sealed, a *envelope.Attributes, completion string) (string, error) {
 	loc := x.bucket.location(x.req.Key)
-	form := x.bucket.rule.UploadID
-	if form == UploadIDToken || (form == UploadIDAuto && envelope.TokenLen(upstreamID, token) <= maxTokenChars) {
-		return envelope.SealToken(upstreamID, token, &a.DEK, loc), nil
+	text, raw := envelope.SealToken(upstreamID, token, &a.DEK, loc), envelope.SealTokenBytes(upstreamID, token, &a.DEK, loc)
+	if completion != "" {
+		text = envelope.PairID(text, completion)
+		raw = []byte(text)
 	}
-	raw := envelope.SealTokenBytes(upstreamID, token, &a.DEK, loc)
+	form := x.bucket.rule.UploadID
+	if form == UploadIDToken || (form == UploadIDAuto && len(text) <= maxTokenChars) {
+		return text, nil
+	}
 	if _, err := x.writeReserved(&x.bucket, envelope.StateName(upstreamID), raw, "", false); err != nil {
 		return "", err
 	}

@@ -20,6 +20,8 @@ const (
 	typeContentMD5 = 0x06
 	typeChecksum   = 0x07
 	typeSealedMeta = 0x08
+	typeManifest   = 0x09
+	typeEntry      = 0x0a
 	typeAsked      = 0x80
 	typeDeclared   = 0x81
 	typeExtra      = 0x82 // and above
@@ -52,6 +54,8 @@ var attributeTable = [...]attribute{
 	typeContentMD5: {16, [3]presence{optional, forbidden, forbidden}},
 	typeChecksum:   {-1, [3]presence{optional, forbidden, forbidden}},
 	typeSealedMeta: {-1, [3]presence{withFlag, withFlag, forbidden}},
+	typeManifest:   {32, [3]presence{forbidden, optional, optional}},
+	typeEntry:      {32, [3]presence{forbidden, forbidden, optional}},
 	typeAsked:      {1, [3]presence{optional, optional, optional}},
 	typeDeclared:   {2, [3]presence{forbidden, optional, optional}},
 }
@@ -78,6 +82,12 @@ func encodeAttributes(kind Kind, a *Attributes) []byte {
 	}
 	if a.SealedMeta != nil {
 		out = append(appendHead(out, typeSealedMeta, len(a.SealedMeta)), a.SealedMeta...)
+	}
+	if a.Manifest != nil {
+		out = append(appendHead(out, typeManifest, len(a.Manifest)), a.Manifest[:]...)
+	}
+	if a.Entry != nil {
+		out = append(appendHead(out, typeEntry, len(a.Entry)), a.Entry[:]...)
 	}
 	if a.Asked != nil {
 		out = append(appendHead(out, typeAsked, 1), *a.Asked)
@@ -114,6 +124,12 @@ func attributesLen(kind Kind, a *Attributes) int {
 	if a.SealedMeta != nil {
 		n += head + len(a.SealedMeta)
 	}
+	if a.Manifest != nil {
+		n += head + len(a.Manifest)
+	}
+	if a.Entry != nil {
+		n += head + len(a.Entry)
+	}
 	if a.Asked != nil {
 		n += head + 1
 	}
@@ -134,6 +150,10 @@ func checkAttributes(kind Kind, padded bool, a *Attributes) error {
 		return fmt.Errorf("%w: digest of a single PUT in another kind", ErrEnvelope)
 	case kind == SinglePut && a.Declared != nil:
 		return fmt.Errorf("%w: declared checksum in a single PUT", ErrEnvelope)
+	case kind == SinglePut && a.Manifest != nil:
+		return fmt.Errorf("%w: manifest secret in a single PUT", ErrEnvelope)
+	case kind != Token && a.Entry != nil:
+		return fmt.Errorf("%w: digest of an entry outside of a token", ErrEnvelope)
 	case kind == Token && a.SealedMeta != nil:
 		return fmt.Errorf("%w: sealed metadata in a token", ErrEnvelope)
 	case a.Checksum != nil && !a.Checksum.valid():
@@ -174,7 +194,7 @@ func checkLength(padded bool, length int64) error {
 func decodeAttributes(kind Kind, h *Header, b []byte) (*Attributes, error) {
 	a := &Attributes{}
 	if err := a.decode(kind, h, b); err != nil {
-		a.DEK.Zero()
+		a.Zero()
 		return nil, err
 	}
 	return a, nil
@@ -261,6 +281,12 @@ func (a *Attributes) set(typ byte, value []byte) {
 		a.Checksum = &Checksum{Algorithm: value[0], Value: slices.Clone(value[1:])}
 	case typeSealedMeta:
 		a.SealedMeta = append([]byte{}, value...) // not nil when empty
+	case typeManifest:
+		secret := kms.Key32(value)
+		a.Manifest = &secret
+	case typeEntry:
+		sum := [32]byte(value)
+		a.Entry = &sum
 	case typeAsked:
 		asked := value[0]
 		a.Asked = &asked

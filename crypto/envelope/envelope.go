@@ -131,15 +131,33 @@ const (
 type Attributes struct {
 	DEK        kms.Key32
 	ObjectID   ObjectID
-	Length     int64     // TLV 03; meaningful for SinglePut only
-	MetaMAC    [32]byte  // TLV 04; not for Token
-	Created    int64     // TLV 05, Unix seconds; not for Token
-	ContentMD5 *[16]byte // TLV 06
-	Checksum   *Checksum // TLV 07
-	SealedMeta []byte    // TLV 08, with flag b1: EncodeSealedMeta
-	Asked      *byte     // TLV 80
-	Declared   *[2]byte  // TLV 81: algorithm, type (0 composite, 1 full object)
-	Extra      []TLV     // unknown 82–FF, ascending
+	Length     int64      // TLV 03; meaningful for SinglePut only
+	MetaMAC    [32]byte   // TLV 04; not for Token
+	Created    int64      // TLV 05, Unix seconds; not for Token
+	ContentMD5 *[16]byte  // TLV 06
+	Checksum   *Checksum  // TLV 07
+	SealedMeta []byte     // TLV 08, with flag b1: EncodeSealedMeta
+	Manifest   *kms.Key32 // TLV 09: what the manifest is sealed under in place of the DEK
+	Entry      *[32]byte  // TLV 0A, completion tokens only: EntryDigest of the object's entry
+	Asked      *byte      // TLV 80
+	Declared   *[2]byte   // TLV 81: algorithm, type (0 composite, 1 full object)
+	Extra      []TLV      // unknown 82–FF, ascending
+}
+
+// ManifestKey is the secret that the object's manifest is sealed under: TLV 09, else the DEK (FORMAT.md 9.4).
+func (a *Attributes) ManifestKey() *kms.Key32 {
+	if a.Manifest != nil {
+		return a.Manifest
+	}
+	return &a.DEK
+}
+
+// Zero overwrites the keys.
+func (a *Attributes) Zero() {
+	a.DEK.Zero()
+	if a.Manifest != nil {
+		a.Manifest.Zero()
+	}
 }
 
 // Carried returns the unknown attributes that an operation which seals anew (copy, rename) takes over: 82–BF. Unknown

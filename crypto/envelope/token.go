@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"slices"
+	"strings"
 
 	"s3veil/crypto/kms"
 )
@@ -97,21 +98,25 @@ func (t *UploadToken) Open(bound *kms.Key32, loc Location) (*Attributes, error) 
 	}
 	mac := t.raw[len(t.raw)-tokenMAC:]
 	if subtle.ConstantTimeCompare(uploadMAC(t.UpstreamID, &a.DEK, loc), mac) != 1 {
-		a.DEK.Zero()
+		a.Zero()
 		return nil, fmt.Errorf("%w: MAC differs", ErrToken)
 	}
 	return a, nil
 }
 
-// ParseStateToken parses the content of the state object whose name carries digest; the upstream id inside must hash to
-// it (FORMAT.md 9.1). Every failure is ErrToken.
-func ParseStateToken(digest [32]byte, content []byte) (*UploadToken, error) {
-	t, err := parseToken(slices.Clone(content))
-	if err != nil {
-		return nil, err
+// ParseStateToken parses the content of the state object whose name carries digest: a token before base64url, or the text of
+// PairID. The upstream id inside must hash to digest (FORMAT.md 9.1). Every failure is ErrToken.
+func ParseStateToken(digest [32]byte, content []byte) (t Tokens, err error) {
+	if text, ok := strings.CutPrefix(string(content), pairIDPrefix); ok {
+		t, err = parsePair(text)
+	} else {
+		t.Token, err = parseToken(slices.Clone(content))
 	}
-	if sha256.Sum256([]byte(t.UpstreamID)) != digest {
-		return nil, fmt.Errorf("%w: state object of another upload", ErrToken)
+	if err != nil {
+		return Tokens{}, err
+	}
+	if sha256.Sum256([]byte(t.Token.UpstreamID)) != digest {
+		return Tokens{}, fmt.Errorf("%w: state object of another upload", ErrToken)
 	}
 	return t, nil
 }

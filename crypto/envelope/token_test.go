@@ -209,7 +209,7 @@ func TestStateObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := state.Open(bound, loc); err != nil {
+	if _, err := state.Token.Open(bound, loc); err != nil {
 		t.Error(err)
 	}
 	if _, err := envelope.ParseStateToken(sha256.Sum256([]byte("U2")), token.Bytes()); !errors.Is(err, envelope.ErrToken) {
@@ -217,6 +217,62 @@ func TestStateObjects(t *testing.T) {
 	}
 	if _, err := envelope.ParseStateToken(sum, []byte(text)); !errors.Is(err, envelope.ErrToken) {
 		t.Errorf("text in place of bytes: %v", err)
+	}
+}
+
+// sealPair makes the two tokens of an upload under a customer's key.
+func sealPair(t *testing.T, upstream, other string) (token, completion string, bound *kms.Key32, loc envelope.Location) {
+	t.Helper()
+	h, bound, loc, a := env1()
+	h.Kind, h.KID = envelope.Token, envelope.CustomerKID
+	a.Manifest = &kms.Key32{7}
+	token = envelope.SealToken(upstream, seal(t, h, bound, loc, a), &a.DEK, loc)
+	digest := envelope.EntryDigest("1.x")
+	own := &envelope.Attributes{DEK: *a.Manifest, ObjectID: a.ObjectID, Entry: &digest}
+	h.KID = "k1"
+	return token, envelope.SealToken(other, seal(t, h, bound, loc, own), &own.DEK, loc), bound, loc
+}
+
+func TestPairsOfTokens(t *testing.T) {
+	token, completion, bound, loc := sealPair(t, "UP", "UP")
+	text := envelope.PairID(token, completion)
+	id, err := envelope.ParseUploadID(text)
+	if err != nil || id.Form != envelope.FormToken || id.Completion == nil {
+		t.Fatalf("%+v, %v", id, err)
+	}
+	a, err := id.Token.Open(bound, loc)
+	if err != nil || a.Manifest == nil || *a.ManifestKey() != (kms.Key32{7}) || a.Entry != nil {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	own, err := id.Completion.Open(bound, loc)
+	if err != nil || own.DEK != *a.Manifest || *own.ManifestKey() != *a.ManifestKey() || *own.Entry != envelope.EntryDigest("1.x") {
+		t.Fatalf("%+v, %v", own, err)
+	}
+	sum := sha256.Sum256([]byte("UP"))
+	if state, err := envelope.ParseStateToken(sum, []byte(text)); err != nil || state.Completion == nil || state.Token.UpstreamID != "UP" {
+		t.Errorf("in a state object: %v", err)
+	}
+	if single, err := envelope.ParseUploadID(token); err != nil || single.Completion != nil {
+		t.Errorf("a token alone: %v", err)
+	}
+	_, ofAnother, _, _ := sealPair(t, "UP", "UQ")
+	for what, bad := range map[string]string{
+		"completion token of another upload": envelope.PairID(token, ofAnother), "twice the same": envelope.PairID(token, token),
+		"exchanged": envelope.PairID(completion, token), "only one": "2." + token, "three": text + "." + token, "empty": "2.", "no completion": "2." + token + ".",
+	} {
+		if _, err := envelope.ParseUploadID(bad); !errors.Is(err, envelope.ErrToken) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := envelope.ParseStateToken(sum, []byte(bad)); !errors.Is(err, envelope.ErrToken) {
+			t.Errorf("%s in a state object: %v", what, err)
+		}
+	}
+	if _, err := envelope.ParseStateToken(sha256.Sum256([]byte("UQ")), []byte(text)); !errors.Is(err, envelope.ErrToken) {
+		t.Errorf("state object of another upload: %v", err)
+	}
+	a.Zero()
+	if a.DEK != (kms.Key32{}) || *a.Manifest != (kms.Key32{}) {
+		t.Error("a key is still there")
 	}
 }
 

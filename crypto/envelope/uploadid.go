@@ -11,6 +11,7 @@ import (
 const StatePrefix = ".s3veil/u/"
 
 const (
+	pairIDPrefix   = "2."
 	stateIDPrefix  = "1."
 	listedIDPrefix = "0."
 )
@@ -25,13 +26,43 @@ const (
 	FormListed             // 0.<base64url of the upstream id>: enough for Abort and ListParts
 )
 
-// UploadID is a parsed UploadId. Only the field of its form is set.
+// UploadID is a parsed UploadId. Only the fields of its form are set.
 type UploadID struct {
 	Form     Form
-	Token    *UploadToken // FormToken, not opened
-	State    [32]byte     // FormState: SHA-256 of the upstream id
-	Upstream string       // FormListed: the upstream id, not authenticated
+	Tokens            // FormToken, not opened
+	State    [32]byte // FormState: SHA-256 of the upstream id
+	Upstream string   // FormListed: the upstream id, not authenticated
 }
+
+// Tokens are what continues an upload: its token, and under a customer's key a second one with which a Complete that does
+// not present the key can seal the manifest (FORMAT.md 9.1). Neither is opened.
+type Tokens struct {
+	Token      *UploadToken
+	Completion *UploadToken // nil for uploads without a customer's key
+}
+
+// PairID returns the UploadId of an upload under a customer's key. Both tokens are those of one upstream id.
+func PairID(token, completion string) string { return pairIDPrefix + token + "." + completion }
+
+// parsePair parses what stands behind "2.".
+func parsePair(text string) (Tokens, error) {
+	first, second, _ := strings.Cut(text, ".")
+	token, err := ParseToken(first)
+	if err != nil {
+		return Tokens{}, err
+	}
+	completion, err := ParseToken(second)
+	if err != nil {
+		return Tokens{}, err
+	}
+	if token.UpstreamID != completion.UpstreamID || token.Envelope.h.KID != CustomerKID || completion.Envelope.h.KID == CustomerKID {
+		return Tokens{}, fmt.Errorf("%w: tokens that are no pair", ErrToken)
+	}
+	return Tokens{token, completion}, nil
+}
+
+// EntryDigest is what a completion token knows the object by: SHA-256 of its s3veil entry.
+func EntryDigest(text string) [32]byte { return sha256.Sum256([]byte(text)) }
 
 // StateID returns the 45-character UploadId of state-object mode.
 func StateID(upstreamID string) string {
@@ -76,9 +107,13 @@ func ParseUploadID(text string) (UploadID, error) {
 		}
 		return UploadID{Form: FormListed, Upstream: string(id)}, nil
 	}
+	if rest, ok := strings.CutPrefix(text, pairIDPrefix); ok {
+		pair, err := parsePair(rest)
+		return UploadID{Form: FormToken, Tokens: pair}, err
+	}
 	t, err := ParseToken(text)
 	if err != nil {
 		return UploadID{}, err
 	}
-	return UploadID{Form: FormToken, Token: t}, nil
+	return UploadID{Form: FormToken, Tokens: Tokens{Token: t}}, nil
 }

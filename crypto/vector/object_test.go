@@ -186,7 +186,7 @@ func (s *stored) partTable(a *envelope.Attributes, level envelope.Binding) (*man
 		if !ok || id != a.ObjectID {
 			continue
 		}
-		m, err := manifest.Open(s.manifests[name], &a.DEK, a.ObjectID, level, s.loc)
+		m, err := manifest.Open(s.manifests[name], a.ManifestKey(), a.ObjectID, level, s.loc)
 		switch {
 		case err != nil:
 			failed = err

@@ -1,5 +1,7 @@
 package sse
 
+import "s3veil/crypto/envelope"
+
 // State is what answers say of an object's encryption, the same at writing and long after.
 type State struct {
 	Type      Type // None: nothing is said
@@ -22,10 +24,11 @@ func (c *Choice) State(kid string, announced Type, names *Names) State {
 	return s
 }
 
-// StateOf describes an object by its envelope: kid and TLV 80. customer is the key that opened it, nil for others.
+// StateOf describes an object by its envelope: kid and TLV 80. customer is the key that opened it, nil for others and where
+// an upload is completed without it.
 func StateOf(kid string, asked *byte, customer *CustomerKey, announced Type, names *Names) State {
 	switch {
-	case customer != nil:
+	case kid == envelope.CustomerKID:
 		return State{Type: Customer, Customer: customer}
 	case asked != nil && *asked&^askedBucketKey == askedS3:
 		return State{Type: S3}
@@ -62,7 +65,7 @@ func (s State) Headers(w Where) []Field {
 		}
 		return out
 	case Customer:
-		if w == Completed {
+		if w == Completed || s.Customer == nil {
 			return nil
 		}
 		return []Field{{customerPrefix + "algorithm", "AES256"}, {"x-amz-server-side-encryption-customer-key-MD5", s.Customer.sum}}

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 P, SUMS = 65536, {1: 4, 2: 4, 3: 8, 4: 20, 5: 32}  # plaintext of a package; checksum algorithms and their lengths (5.4)
 # attribute: length (None: any), then single PUT, multipart, token: R required, O optional, - forbidden, F with flag b1 (5.4)
 TABLE = {1: (32, "RRR"), 2: (16, "RRR"), 3: (8, "R--"), 4: (32, "RR-"), 5: (8, "RR-"), 6: (16, "O--"), 7: (None, "O--"),
-         8: (None, "FF-"), 0x80: (1, "OOO"), 0x81: (2, "-OO")}
+         8: (None, "FF-"), 9: (32, "-OO"), 10: (32, "--O"), 0x80: (1, "OOO"), 0x81: (2, "-OO")}
 
 class Bad(Exception): pass  # args: class of section 12, reason
 def need(ok, cls, why):
@@ -118,7 +118,7 @@ def open_token(text, bound, loc):  # 9.1
     need(hmac.compare_digest(mac(expand(found[1], b"s3veil/1/uploadid"), lp(upstream, *loc[1:]))[:16], rest[-16:]), "token", "MAC")
     return upstream, plain
 
-def open_manifest(raw, dek, oid, flags, loc):  # 9.4; returns M, its attributes and [(part, length)]
+def open_manifest(raw, dek, oid, flags, loc):  # 9.4; dek: or TLV 09; returns M, its attributes and [(part, length)]
     need(63 <= len(raw) <= 1 << 20, "malformed", "size of the manifest")
     need(raw[:4] == b"S3VM", "manifest", "magic")
     need(raw[4] == 1, "unsupported", "version of the manifest")
@@ -184,7 +184,7 @@ def open_object(headers, stored, unwrap, loc, manifests):  # 5.7; loc: realm, bu
     covered = [h for h in headers if not env["flags"] & 2 or not h[0].lower().startswith("x-amz-meta-")]
     o = dict(suite=env["suite"], dek=found[1], covered=covered, mac=found[4], sealed=lp_pairs(found.get(8, b""), "envelope"))
     if env["flags"] & 1:
-        parts, rs = part_table(env, found[1], found[2], loc, manifests(found[2].hex()), stored)
+        parts, rs = part_table(env, found.get(9, found[1]), found[2], loc, manifests(found[2].hex()), stored)
         return dict(o, parts=parts, rs=rs, length=sum(p for _, p in parts))
     length = int.from_bytes(found[3], "big")
     part = pad(length) if env["flags"] & 4 else length

@@ -26,6 +26,7 @@ type object struct {
 	sealedMeta         string
 	parts              []part
 	mTLVs              string // attributes of the manifest
+	mSecret            []byte // that the manifest is sealed under in place of the DEK (TLV 09)
 }
 
 // part is one stream: number 0 for a single PUT.
@@ -117,6 +118,9 @@ func (o object) envelope() env {
 	if e.flags&2 != 0 {
 		e.tlvs += tlv(8, o.sealedMeta)
 	}
+	if o.mSecret != nil {
+		e.tlvs += tlv(9, string(o.mSecret))
+	}
 	return e
 }
 
@@ -133,7 +137,11 @@ func (o object) manifestOf(tlvs string, parts ...part) man {
 		total += int64(n * len(parts[i].plain))
 		i += n
 	}
-	return man{magic: "S3VM", version: 1, salt: seq(0xa0, 16), dek: o.dek, id: o.id, level: o.flags & 0x30, realm: o.realm, bucket: o.bucket, key: o.key,
+	secret := o.dek
+	if o.mSecret != nil {
+		secret = o.mSecret
+	}
+	return man{magic: "S3VM", version: 1, salt: seq(0xa0, 16), dek: secret, id: o.id, level: o.flags & 0x30, realm: o.realm, bucket: o.bucket, key: o.key,
 		plain: table(len(parts), total, runs...) + tlvs}
 }
 

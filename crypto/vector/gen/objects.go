@@ -156,6 +156,15 @@ func (c *corpus) multipartObjects() {
 	rs := string(o.stream(o.parts[0]).r) + string(make([]byte, 12)) + string(o.stream(o.parts[2]).r)
 	o.mTLVs = mtlv(0x11, rs)
 	c.object("multipart-r", success, "R of each part is recorded, zeros for an empty part", o)
+	customer := multipartObject(three...)
+	customer.kid, customer.customer, customer.kek, customer.mSecret = "@sse-c", true, seq(0x70, 32), seq(0x20, 32)
+	c.object("multipart-customer-key", success, "SSE-C, with a secret of its own for the manifest", customer)
+	without := customer
+	without.mSecret = nil
+	c.object("multipart-customer-key-without-secret", success, "SSE-C, the manifest under the DEK", without)
+	c.object("manifest-under-the-dek", "manifest", "the manifest is sealed under the DEK and not under its secret", customer, func(s *stored) {
+		s.manifests[0].raw = without.manifestOf("", three...).bytes()
+	})
 	o.mTLVs = mtlv(0x11, string(flip([]byte(rs), 5)))
 	c.object("multipart-r-differs", "stream", "another R than recorded: an upload of the part that was superseded", o)
 	c.secondNames(three)
