@@ -113,6 +113,23 @@ func TestBridgedRequestsDoNotWait(t *testing.T) {
 	}
 }
 
+// Reads alone are bridged unless the policy says more, however often is asked.
+func TestExpiredKeysDoNotWriteUnderAPolicyForReads(t *testing.T) {
+	run(t, keycache.Options{MaxAge: 20 * time.Second, Outage: keycache.Outage{Read: time.Hour}}, func(r *rig) {
+		w := r.mustWrite("realm")
+		time.Sleep(20 * time.Second) // expired, but not yet swept
+		r.fail(kms.ErrUnavailable)
+		for range 10 {
+			if _, err := r.write("realm"); !errors.Is(err, kms.ErrUnavailable) {
+				t.Errorf("write: %v", err)
+			}
+			if _, err := r.read(w.Wrapped, "realm"); err != nil {
+				t.Errorf("read: %v", err)
+			}
+		}
+	})
+}
+
 func TestKeyRevokedDuringAnOutageStops(t *testing.T) {
 	run(t, keycache.Options{Outage: keycache.Outage{Read: time.Hour, WriteCached: true}}, func(r *rig) {
 		w := r.mustWrite("realm")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"s3veil/crypto/envelope"
 	"s3veil/crypto/kms"
 	"s3veil/crypto/kms/kmstest"
 	"s3veil/keycache"
@@ -271,6 +272,32 @@ func TestDefaultIsAskedForOnceAndAhead(t *testing.T) {
 	}
 }
 
+// An answer that was under way when the default changed is not taken for the new one.
+func TestLateAnswersDoNotBringAnOldDefaultBack(t *testing.T) {
+	r := newSettingRig(t, nil)
+	r.must("PUT", "/data?encryption", document("aws:kms", keyNamed("team")))
+	r.kidOf()
+	held, gate := make(chan struct{}, 10), make(chan struct{})
+	remove := r.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Method == "GET" && c.Key == settingName {
+			held <- struct{}{}
+			<-gate
+		}
+	}})
+	r.pass(defaultRefresh)
+	r.must("PUT", "/data/x", nil) // asks ahead
+	<-held
+	remove()
+	r.must("PUT", "/data?encryption", document("aws:kms", keyNamed("main")))
+	close(gate)
+	for range 20 {
+		if kid := r.kidOf(); kid != "main" {
+			t.Fatalf("under %s", kid)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func TestWritesFailWhileTheDefaultCannotBeRead(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -330,8 +357,9 @@ func TestDefaultOutlivesAnOutageOfTheKMS(t *testing.T) {
 
 func TestForgedAndMovedSettingsAreRefused(t *testing.T) {
 	r := newSettingRig(t, func(set *Settings) {
-		set.Buckets[0].Realm = "shared" // the weakest case: one realm, every binding accepted
-		set.Buckets[0].BindingRead = append(set.Buckets[0].BindingRead, 0, 1, 2)
+		set.Buckets[0].Realm = "shared" // the weakest case: one realm, objects bound to nothing
+		set.Buckets[0].BindingWrite = envelope.BindNone
+		set.Buckets[0].BindingRead = []envelope.Binding{envelope.BindKey, envelope.BindBucket, envelope.BindNone}
 	})
 	r.must("PUT", "/other", nil)
 	r.must("PUT", "/other?encryption", document("aws:kms", keyNamed("team")))

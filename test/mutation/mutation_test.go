@@ -28,6 +28,9 @@ func packages(file string) []string {
 	if dir == "./crypto/stream" {
 		return []string{dir, "./crypto/vector"} // the vectors of streams and objects
 	}
+	if tests := filters[file]; tests != "" {
+		return []string{"-run=" + tests, dir}
+	}
 	return []string{dir}
 }
 
