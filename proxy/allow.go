@@ -27,13 +27,11 @@ func describesPlaintext(name string) bool {
 // forwarded returns the client's headers that keep lets through, repeated ones joined, ETag conditions translated.
 func (x *exchange) forwarded(keep func(name string) bool) []upstream.Field {
 	var out []upstream.Field
-	seen := map[string]bool{}
 	for i := range x.head.fields {
 		name := x.head.fields[i].Name
-		if seen[name] || describesPlaintext(name) || !keep(name) {
+		if describesPlaintext(name) || !keep(name) || !x.head.firstOf(i) {
 			continue
 		}
-		seen[name] = true
 		value := x.head.joined(name)
 		switch name {
 		case "if-match", "if-none-match", "x-amz-copy-source-if-match", "x-amz-copy-source-if-none-match":
@@ -65,7 +63,8 @@ func (x *exchange) hoist() {
 
 // checkAmzHeaders refuses x-amz-* headers that s3veil does not know where they may change what the request means.
 func (x *exchange) checkAmzHeaders() error {
-	names := make([]string, 0, len(x.head.fields))
+	var room [32]string
+	names := room[:0]
 	for i := range x.head.fields {
 		if name := x.head.fields[i].Name; !strings.HasPrefix(name, "x-amz-checksum-") { // openPayload has words of its own for those
 			names = append(names, name)
@@ -84,13 +83,11 @@ const maxMetadata = 2048
 // the form in which they are stored and covered by the metadata MAC.
 func (x *exchange) objectFields() ([]upstream.Field, error) {
 	var out []upstream.Field
-	seen := map[string]bool{}
 	for i := range x.head.fields {
 		name := x.head.fields[i].Name
-		if seen[name] {
+		if !contentHeaders[name] && !strings.HasPrefix(name, metaPrefix) || !x.head.firstOf(i) {
 			continue
 		}
-		seen[name] = true
 		switch {
 		case strings.HasPrefix(name, metaPrefix+envelope.Prefix):
 			return nil, s3err.InvalidArgument.With(errReservedMetadata)
@@ -100,7 +97,7 @@ func (x *exchange) objectFields() ([]upstream.Field, error) {
 			if v := withoutAWSChunked(x.head.joined(name)); v != "" {
 				out = append(out, upstream.Field{Name: name, Value: v})
 			}
-		case contentHeaders[name] && x.head.get(name) != "":
+		case x.head.get(name) != "":
 			out = append(out, upstream.Field{Name: name, Value: x.head.joined(name)})
 		}
 	}

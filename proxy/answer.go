@@ -25,7 +25,7 @@ var contentHeaders = map[string]bool{
 // respondObject starts the answer to a GET or HEAD of an object.
 func (x *exchange) respondObject(status int, o *object) {
 	x.ctx.Response.SetStatusCode(status)
-	x.code = itoa(int64(status))
+	x.code = statusText(status)
 	for i := range o.header {
 		f := &o.header[i]
 		if !x.req.Info.MayAnswer(f.Name) || (status == 304 && !with304[f.Name]) {

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"net"
 	"net/netip"
@@ -69,9 +68,14 @@ func (s *Server) newExchange(ctx *fasthttp.RequestCtx) *exchange {
 
 // newRequestID returns 16 upper-case hexadecimal digits.
 func newRequestID() string {
+	const digits = "0123456789ABCDEF"
 	var b [8]byte
 	rand.Read(b[:])
-	return strings.ToUpper(hex.EncodeToString(b[:]))
+	var text [16]byte
+	for i, v := range b {
+		text[2*i], text[2*i+1] = digits[v>>4], digits[v&15]
+	}
+	return string(text[:])
 }
 
 // admit reads the head, routes, authenticates and authorises. Nothing has been sent upstream when it returns.
@@ -261,7 +265,7 @@ func (x *exchange) setIDs() {
 // respond starts an answer: status, ids and the headers that the operation lets back from the store.
 func (x *exchange) respond(status int, from *upstream.Response) {
 	x.ctx.Response.SetStatusCode(status)
-	x.code = strconv.Itoa(status)
+	x.code = statusText(status)
 	if from != nil {
 		for _, f := range from.Header {
 			if f.Name != "content-type" && x.req.Info.MayAnswer(f.Name) {
@@ -272,10 +276,26 @@ func (x *exchange) respond(status int, from *upstream.Response) {
 	x.setIDs()
 }
 
+// statusTexts are the statuses in digits.
+var statusTexts = func() (texts [600]string) {
+	for i := range texts {
+		texts[i] = strconv.Itoa(i)
+	}
+	return texts
+}()
+
+// statusText is strconv.Itoa without an allocation.
+func statusText(status int) string {
+	if status >= 0 && status < len(statusTexts) {
+		return statusTexts[status]
+	}
+	return strconv.Itoa(status)
+}
+
 // xml answers with a document.
 func (x *exchange) xml(status int, doc []byte) error {
 	x.ctx.Response.SetStatusCode(status)
-	x.code = strconv.Itoa(status)
+	x.code = statusText(status)
 	x.ctx.Response.Header.SetContentType("application/xml")
 	x.ctx.Response.SetBody(doc)
 	return nil

@@ -31,9 +31,9 @@ var (
 // parseHead reads the head of a request. Errors mean 400 and a closed connection: whoever sends such a head may have
 // another idea of where the body ends.
 func parseHead(h *fasthttp.RequestHeader) (head, error) {
-	out := head{method: string(h.Method())}
-	block := string(h.RawHeaders())
-	out.fields = make([]sigv4.Field, 0, 1+strings.Count(block, "\n"))
+	out := head{method: methodName(h.Method())}
+	block := string(h.RawHeaders()) // one copy, into which names point that came in lower case, and all values
+	out.fields = make([]sigv4.Field, 0, 2+strings.Count(block, "\n"))
 	var length, transfer int
 	for len(block) > 0 {
 		line, rest, _ := strings.Cut(block, "\n")
@@ -46,8 +46,8 @@ func parseHead(h *fasthttp.RequestHeader) (head, error) {
 		if !ok || !isToken(name) {
 			return out, errHeaderSyntax
 		}
-		name = strings.ToLower(name)
-		value = strings.Trim(value, " \t")
+		name = lowerName(name)
+		value = trimBlank(value)
 		switch name {
 		case "content-length":
 			length++
@@ -67,13 +67,59 @@ func parseHead(h *fasthttp.RequestHeader) (head, error) {
 	return out, out.setTarget(h.RequestURI())
 }
 
+// methodName is method as a string; the usual ones are not copied.
+func methodName(method []byte) string {
+	for _, known := range [...]string{"GET", "PUT", "HEAD", "POST", "DELETE"} {
+		if string(method) == known {
+			return known
+		}
+	}
+	return string(method)
+}
+
+// usualNames are the lower-case forms of header names as clients capitalise them, so that they need no copy.
+var usualNames = func() map[string]string {
+	names := map[string]string{}
+	for _, name := range []string{
+		"Accept", "Accept-Encoding", "Authorization", "Cache-Control", "Connection", "Content-Disposition", "Content-Encoding",
+		"Content-Language", "Content-Length", "Content-MD5", "Content-Md5", "Content-Type", "Date", "Expect", "Expires", "Host", "If-Match",
+		"If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Origin", "Range", "Referer", "Transfer-Encoding",
+		"User-Agent", "X-Amz-Acl", "X-Amz-Checksum-Algorithm", "X-Amz-Checksum-Crc32", "X-Amz-Checksum-Crc32c", "X-Amz-Checksum-Crc64nvme",
+		"X-Amz-Checksum-Mode", "X-Amz-Checksum-Sha256", "X-Amz-Content-SHA256", "X-Amz-Content-Sha256", "X-Amz-Copy-Source", "X-Amz-Date",
+		"X-Amz-Decoded-Content-Length", "X-Amz-Sdk-Checksum-Algorithm", "X-Amz-Security-Token", "X-Amz-Server-Side-Encryption",
+		"X-Amz-Storage-Class", "X-Amz-Trailer", "X-Forwarded-For", "X-Forwarded-Proto",
+	} {
+		names[name] = strings.ToLower(name)
+	}
+	return names
+}()
+
+// lowerName is strings.ToLower without a copy for the names that most requests have.
+func lowerName(name string) string {
+	if lower, ok := usualNames[name]; ok {
+		return lower
+	}
+	return strings.ToLower(name)
+}
+
+// trimBlank drops spaces and tabs around a header's value.
+func trimBlank(value string) string {
+	for len(value) > 0 && (value[0] == ' ' || value[0] == '\t') {
+		value = value[1:]
+	}
+	for len(value) > 0 && (value[len(value)-1] == ' ' || value[len(value)-1] == '\t') {
+		value = value[:len(value)-1]
+	}
+	return value
+}
+
 // setTarget splits the raw request target; the absolute form (RFC 9112 3.2.2) names the host itself.
 func (h *head) setTarget(raw []byte) error {
 	if i := bytes.IndexByte(raw, '#'); i >= 0 {
 		raw = raw[:i]
 	}
 	target := string(raw)
-	if lower := strings.ToLower(target); strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://") {
+	if !strings.HasPrefix(target, "/") && isAbsolute(strings.ToLower(target)) {
 		_, after, _ := strings.Cut(target, "://")
 		authority, path, found := strings.Cut(after, "/")
 		if strings.ContainsAny(authority, "@?#") || authority == "" {
@@ -90,6 +136,11 @@ func (h *head) setTarget(raw []byte) error {
 	}
 	h.path, h.query, _ = strings.Cut(target, "?")
 	return nil
+}
+
+// isAbsolute reports the absolute form of a target in lower case.
+func isAbsolute(target string) bool {
+	return strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://")
 }
 
 // get returns the first value of a header by lower-case name, "" when it is absent.
@@ -110,6 +161,16 @@ func (h *head) has(name string) bool {
 		}
 	}
 	return false
+}
+
+// firstOf reports whether field i is the first of its name.
+func (h *head) firstOf(i int) bool {
+	for j := range i {
+		if h.fields[j].Name == h.fields[i].Name {
+			return false
+		}
+	}
+	return true
 }
 
 // joined returns all values of a header joined with commas, as RFC 9110 5.2 combines them.
@@ -144,7 +205,7 @@ func isToken(name string) bool {
 	for i := 0; i < len(name); i++ {
 		c := name[i]
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-':
 		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
 		default:
 			return false

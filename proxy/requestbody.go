@@ -124,6 +124,9 @@ func (x *exchange) discardBody() error {
 	if err != nil {
 		return err
 	}
+	if body.length == 0 {
+		return nil
+	}
 	n, err := io.Copy(io.Discard, io.LimitReader(body, drainLimit+1))
 	if err != nil {
 		return s3err.IncompleteBody.With(err)

@@ -26,6 +26,7 @@ type state struct {
 	verifier  sigv4.Verifier
 	suites    map[stream.Suite]bool
 	names     *sse.Names
+	kids      []map[string]bool // the keys that each bucket rule reads, shared by all requests
 }
 
 // client is a principal with its policy.
@@ -90,6 +91,7 @@ func (s *Server) newState(set Settings, old *state) (*state, error) {
 		if err := st.checkBucket(&set.Buckets[i]); err != nil {
 			problems = append(problems, err)
 		}
+		st.kids = append(st.kids, st.readable(&set.Buckets[i]))
 	}
 	st.verifier = s.newVerifier(st)
 	return st, errors.Join(problems...)
@@ -165,6 +167,17 @@ func (st *state) checkBucket(b *Bucket) error {
 	return nil
 }
 
+// readable are the ids of the keys of a bucket rule, all generations.
+func (st *state) readable(r *Bucket) map[string]bool {
+	kids := map[string]bool{}
+	for _, id := range append([]string{r.Key}, r.Keys...) {
+		for _, kid := range st.settings.Families[id] {
+			kids[kid] = true
+		}
+	}
+	return kids
+}
+
 // bucket returns the rule of a client-visible bucket name, s3err.NoSuchBucket when no entry fits.
 func (st *state) bucket(name string) (bucket, error) {
 	for i := range st.settings.Buckets {
@@ -173,20 +186,11 @@ func (st *state) bucket(name string) (bucket, error) {
 			continue
 		}
 		b := bucket{rule: r, visible: name, name: name, store: st.stores[orDefault(r.Upstream, "default")],
-			realm: orDefault(r.Realm, name), bound: orDefault(r.BoundName, name), kids: map[string]bool{}}
+			realm: orDefault(r.Realm, name), bound: orDefault(r.BoundName, name), kids: st.kids[i]}
 		if r.StoreName != "" {
 			b.name = policy.MapName(r.Name, r.StoreName, name)
 		}
 		b.reserved = orDefault(r.ReservedBucket, b.name)
-		keys := r.Keys
-		if len(keys) == 0 {
-			keys = []string{r.Key}
-		}
-		for _, id := range append([]string{r.Key}, keys...) {
-			for _, kid := range st.settings.Families[id] {
-				b.kids[kid] = true
-			}
-		}
 		return b, nil
 	}
 	return bucket{}, s3err.NoSuchBucket

@@ -48,10 +48,21 @@ type Payload struct {
 	chunks        *chunkReader // nil unless aws-chunked
 
 	pending []byte // taken from src into small, not yet parsed
-	small   [512]byte
+	small   []byte // smallRead bytes, once they are needed
+	end     [1]byte
 
 	err  error
 	done bool // Verify has succeeded
+}
+
+// smallRead is how much is taken from the source at least where a body has framing.
+const smallRead = 512
+
+func (p *Payload) room() []byte {
+	if p.small == nil {
+		p.small = make([]byte, smallRead)
+	}
+	return p.small
 }
 
 // maxEmptyReads is how often a source may return neither bytes nor an error.
@@ -169,12 +180,12 @@ func (p *Payload) readOnce(b []byte) (int, error) {
 		return n, asError(err)
 	}
 	raw := b
-	if len(b) < len(p.small) {
-		raw = p.small[:]
+	if len(b) < smallRead {
+		raw = p.room()
 	}
 	m, readErr := p.take(raw)
 	n, used, err := p.chunks.feed(b, raw[:m])
-	if len(b) < len(p.small) {
+	if len(b) < smallRead {
 		p.pending = raw[used:m]
 	}
 	if err != nil {
@@ -271,9 +282,14 @@ func (p *Payload) drain() *Error {
 				return err
 			}
 		}
-		n, err := p.src.Read(p.small[:])
+		if p.chunks == nil && p.contentLength >= 0 {
+			raw = p.end[:] // a plain body has nothing left
+		} else {
+			raw = p.room()
+		}
+		n, err := p.src.Read(raw)
 		p.wire += int64(n)
-		raw = p.small[:n]
+		raw = raw[:n]
 		switch {
 		case err == nil || n > 0 && plainEnd(err): // the end is reported again
 		case plainEnd(err):

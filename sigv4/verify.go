@@ -292,26 +292,31 @@ func (c *claim) setAuthorization(value string) *Error {
 
 // setComponents parses the three components of an Authorization header, each once, in any order.
 func (c *claim) setComponents(list string, credential *string) *Error {
-	parts := strings.Split(list, ",")
-	if len(parts) != 3 {
+	if strings.Count(list, ",") != 2 {
 		return c.errHeader("the authorization header requires three components: Credential, SignedHeaders, and Signature.")
 	}
-	order := [...]string{"Credential", "SignedHeaders", "Signature"}
-	fields := map[string]*string{order[0]: credential, order[1]: &c.names, order[2]: &c.signature}
-	for _, part := range parts {
+	for part := range strings.SplitSeq(list, ",") {
 		part = strings.Trim(part, " \t")
 		name, text, ok := strings.Cut(part, "=")
 		if !ok {
 			return c.errHeader("the authorization component %q is malformed.", part)
 		}
-		if field := fields[name]; field != nil {
-			*field = text
+		switch name {
+		case "Credential":
+			*credential = text
+		case "SignedHeaders":
+			c.names = text
+		case "Signature":
+			c.signature = text
 		}
 	}
-	for _, name := range order {
-		if *fields[name] == "" {
-			return c.errHeader("missing %s.", name)
-		}
+	switch "" {
+	case *credential:
+		return c.errHeader("missing Credential.")
+	case c.names:
+		return c.errHeader("missing SignedHeaders.")
+	case c.signature:
+		return c.errHeader("missing Signature.")
 	}
 	return nil
 }

@@ -46,7 +46,13 @@ func Single(p int64) *Table {
 	if err := CheckStream(p); err != nil {
 		panic(err)
 	}
-	return &Table{numbers: []uint16{0}, plain: []int64{0, p}, stored: []int64{0, Enc(p)}}
+	t := &struct { // one allocation: every small object has one
+		Table
+		number [1]uint16
+		sums   [4]int64
+	}{sums: [4]int64{0, p, 0, Enc(p)}}
+	t.Table = Table{numbers: t.number[:], plain: t.sums[:2:2], stored: t.sums[2:]}
+	return &t.Table
 }
 
 // NewTable returns the table of a multipart object, or an error that wraps ErrSize. There is at least one part, numbers

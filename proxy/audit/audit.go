@@ -63,8 +63,8 @@ type Log struct {
 
 	mu   sync.Mutex
 	w    io.Writer
-	prev string
-	lost int64 // lines since the last successful write
+	prev []byte // hash of the last line, reused
+	lost int64  // lines since the last successful write
 }
 
 var (
@@ -78,7 +78,7 @@ func New(w io.Writer, chain bool, prev string) *Log {
 	if _, ok := w.(*File); !ok {
 		w = &mended{w: w}
 	}
-	return &Log{w: w, chain: chain, prev: prev}
+	return &Log{w: w, chain: chain, prev: []byte(prev)}
 }
 
 // lines are buffers for lines: most are shorter.
@@ -130,7 +130,7 @@ func (l *Log) tellLost() error {
 
 // append chains a line and writes it. It returns the line's buffer.
 func (l *Log) append(line []byte) ([]byte, error) {
-	hash := l.prev
+	var hash [2 * sha256.Size]byte
 	if l.chain {
 		line, hash = appendChain(line, l.prev)
 	}
@@ -138,7 +138,9 @@ func (l *Log) append(line []byte) ([]byte, error) {
 	if n, err := l.w.Write(line); err != nil && n < len(line)-1 { // without its line break a line is whole
 		return line, fmt.Errorf("audit: %w", err)
 	}
-	l.prev = hash
+	if l.chain {
+		l.prev = append(l.prev[:0], hash[:]...)
+	}
 	return line, nil
 }
 
@@ -149,13 +151,13 @@ const (
 )
 
 // appendChain adds prev and hash to a line: hash is the SHA-256 of the line as it would stand without it.
-func appendChain(line []byte, prev string) (chained []byte, hash string) {
+func appendChain(line, prev []byte) (chained []byte, hash [2 * sha256.Size]byte) {
 	line = append(line[:len(line)-1], prevField...)
 	line = append(line, prev...)
 	line = append(line, `"}`...)
 	sum := sha256.Sum256(line)
-	hash = hex.EncodeToString(sum[:])
+	hex.Encode(hash[:], sum[:])
 	line = append(line[:len(line)-1], hashField...)
-	line = append(line, hash...)
+	line = append(line, hash[:]...)
 	return append(line, `"}`...), hash
 }

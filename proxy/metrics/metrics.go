@@ -181,13 +181,32 @@ func (m *Metrics) Request(op s3op.Op, code string, seconds float64) {
 
 // boundedCode keeps codes of the catalogue and statuses; a store may invent others.
 func boundedCode(code string) string {
+	if n, err := strconv.Atoi(code); err == nil && boundedStatus(n) == code {
+		return code
+	}
 	if _, ok := s3err.Lookup(code); ok || code == "ClientGone" {
 		return code
 	}
-	if n, err := strconv.Atoi(code); err == nil && n >= 100 && n < 600 && strconv.Itoa(n) == code {
-		return code
+	return other
+}
+
+// other stands for codes and operations that are not listed.
+const other = "other"
+
+// statuses are 100 to 599 in digits.
+var statuses = func() (texts [600]string) {
+	for i := range texts {
+		texts[i] = strconv.Itoa(i)
 	}
-	return "other"
+	return texts
+}()
+
+// boundedStatus is a status in digits.
+func boundedStatus(status int) string {
+	if status < 100 || status >= len(statuses) {
+		return other
+	}
+	return statuses[status]
 }
 
 // Bytes counts bytes; side is "client" or "upstream", direction "in" or "out" as seen from s3veil.
@@ -209,7 +228,7 @@ func (m *Metrics) Upstream(name string, e upstream.Event) {
 	case "request":
 		code := "error"
 		if e.Code > 0 {
-			code = boundedCode(strconv.Itoa(e.Code))
+			code = boundedStatus(e.Code)
 		}
 		m.upRequests.WithLabelValues(name, code).Inc()
 		m.upSeconds.WithLabelValues(name).Observe(e.Seconds)

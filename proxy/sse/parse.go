@@ -21,7 +21,7 @@ func ParseWrite(h Header, tls bool) (Request, error) {
 		return r, err
 	}
 	value, named := h(HeaderType)
-	if presents(h, customerPrefix) {
+	if presents(h, &customerNames) {
 		if named {
 			return r, argument(textIncompatible, HeaderType, value)
 		}
@@ -100,7 +100,7 @@ func parseContext(value string) (kms.Context, error) {
 // GetObjectAttributes, UploadPart, CompleteMultipartUpload. nil is a request without one. As on S3, a key of the wrong
 // length is no mistake here: it is the key of no object.
 func ParseCustomer(h Header, tls bool) (*CustomerKey, error) {
-	if err := RefusePlain(h, tls); err != nil || !presents(h, customerPrefix) {
+	if err := RefusePlain(h, tls); err != nil || !presents(h, &customerNames) {
 		return nil, err
 	}
 	return parseKey(h, customerPrefix, false)
@@ -108,7 +108,7 @@ func ParseCustomer(h Header, tls bool) (*CustomerKey, error) {
 
 // ParseSource reads the customer's key of the source of a copy, nil for none.
 func ParseSource(h Header, tls bool) (*CustomerKey, error) {
-	if err := RefusePlain(h, tls); err != nil || !presents(h, sourcePrefix) {
+	if err := RefusePlain(h, tls); err != nil || !presents(h, &sourceNames) {
 		return nil, err
 	}
 	return parseKey(h, sourcePrefix, false)
@@ -124,7 +124,7 @@ func RefuseType(h Header) error {
 
 // RefusePlain refuses a customer's key, or any part of one, on a connection that is not encrypted.
 func RefusePlain(h Header, tls bool) error {
-	if !tls && (presents(h, customerPrefix) || presents(h, sourcePrefix)) {
+	if !tls && (presents(h, &customerNames) || presents(h, &sourceNames)) {
 		return errInsecure
 	}
 	return nil
@@ -135,15 +135,21 @@ func Secret(name string) bool {
 	return name == customerPrefix+"key" || name == sourcePrefix+"key"
 }
 
-// presents reports whether any of the three headers of a customer's key is there.
-func presents(h Header, prefix string) bool {
-	for _, name := range []string{"algorithm", "key", "key-md5"} {
-		if _, ok := h(prefix + name); ok {
+// presents reports whether any of the three headers of a customer's key is there. Every request asks, so the names are not
+// put together each time.
+func presents(h Header, names *[3]string) bool {
+	for _, name := range names {
+		if _, ok := h(name); ok {
 			return true
 		}
 	}
 	return false
 }
+
+var (
+	customerNames = [3]string{customerPrefix + "algorithm", customerPrefix + "key", customerPrefix + "key-md5"}
+	sourceNames   = [3]string{sourcePrefix + "algorithm", sourcePrefix + "key", sourcePrefix + "key-md5"}
+)
 
 // parseKey checks in the order of S3: algorithm, presence, MD5, length.
 func parseKey(h Header, prefix string, strict bool) (*CustomerKey, error) {

@@ -87,14 +87,12 @@ func fields(h *fasthttp.ResponseHeader) (list []Field, closing bool) {
 // answer is the body of an answer; the connection goes back when it is closed.
 type answer struct {
 	ctx   context.Context
-	br    *bufio.Reader
-	raw   *conn
+	link  *link
 	left  int64     // of a declared length
 	lines io.Reader // chunked, or up to the end of the connection; nil with a declared length
 	// chunked answers have a trailer behind their last chunk.
 	chunked bool
-	// put gives everything back, the connection for the next request or closed.
-	put func(reuse bool)
+	reuse   bool // the store leaves the connection open
 
 	mu     sync.Mutex
 	closed atomic.Bool
@@ -118,7 +116,7 @@ func (a *answer) Read(p []byte) (int, error) {
 	var n int
 	var err error
 	if a.lines == nil {
-		n, err = a.br.Read(p[:min(int64(len(p)), a.left)])
+		n, err = a.link.br.Read(p[:min(int64(len(p)), a.left)])
 		a.left -= int64(n)
 		if a.left == 0 {
 			a.done, a.err = true, io.EOF
@@ -134,7 +132,7 @@ func (a *answer) Read(p []byte) (int, error) {
 	case err == nil:
 	case err != io.EOF:
 		a.err = a.cut(err)
-	case a.chunked && skipTrailer(a.br) != nil:
+	case a.chunked && skipTrailer(a.link.br) != nil:
 		a.err = a.cut(io.ErrUnexpectedEOF)
 	default:
 		a.done, a.err = a.chunked, io.EOF
@@ -156,11 +154,11 @@ func (a *answer) Close() error {
 		return nil
 	}
 	if !a.mu.TryLock() {
-		a.raw.stop() // wakes the read under way
+		a.link.raw.stop() // wakes the read under way
 		a.mu.Lock()
 	}
 	defer a.mu.Unlock()
-	a.put(a.done && a.br.Buffered() == 0)
+	a.link.finish(a.done && a.link.br.Buffered() == 0 && a.reuse)
 	return nil
 }
 
@@ -179,25 +177,25 @@ func skipTrailer(br *bufio.Reader) error {
 }
 
 // respond turns a head into a Response. The connection goes back at once where no body follows.
-func respond(ctx context.Context, method string, h *fasthttp.ResponseHeader, br *bufio.Reader, raw *conn, whole bool, put func(bool)) *Response {
+func respond(ctx context.Context, method string, h *fasthttp.ResponseHeader, l *link, whole bool) *Response {
 	list, closing := fields(h)
 	length := int64(h.ContentLength())
 	chunked := length == -1
 	r := &Response{Status: h.StatusCode(), Header: list, ContentLength: max(length, -1)}
 	reuse := whole && !closing
 	if method == http.MethodHead || r.Status == http.StatusNoContent || r.Status == http.StatusNotModified || length == 0 {
-		put(reuse && br.Buffered() == 0)
+		l.finish(reuse && l.br.Buffered() == 0)
 		r.Body = http.NoBody
 		return r
 	}
-	a := &answer{ctx: ctx, br: br, raw: raw, left: length, chunked: chunked, put: func(ok bool) { put(ok && reuse) }}
+	a := &answer{ctx: ctx, link: l, left: length, chunked: chunked, reuse: reuse}
 	switch {
 	case chunked:
-		a.lines = httputil.NewChunkedReader(br)
+		a.lines = httputil.NewChunkedReader(l.br)
 	case length < 0:
-		a.lines = br
+		a.lines = l.br
 	}
-	raw.rolling.Store(true)
+	l.raw.rolling.Store(true)
 	r.Body = a
 	return r
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -25,8 +26,12 @@ const maxHosts = 128
 
 // Client is safe for concurrent use.
 type Client struct {
-	o      Options
-	end    endpoint
+	o   Options
+	end endpoint
+	// endHost and endAddr are end.host("") and end.addr(). mayBeVirtual: a bucket can stand before the host.
+	endHost, endAddr string
+	mayBeVirtual     bool
+
 	proxy  *proxyAddr
 	tls    *tls.Config
 	signer sigv4.Signer
@@ -78,6 +83,7 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{
 		o: o, end: end, proxy: via, tls: clientTLS(o.TLS),
+		endHost: end.host(""), endAddr: end.addr(), mayBeVirtual: net.ParseIP(end.name) == nil,
 		slots: semaphore.NewWeighted(int64(o.MaxConns)),
 		hosts: map[string]*fasthttp.HostClient{},
 	}, nil

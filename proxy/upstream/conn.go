@@ -24,6 +24,10 @@ type conn struct {
 	closed atomic.Bool
 	onDown func()
 
+	// peek looks whether something has come unasked, and sets quiet if not. Both belong to who takes the connection.
+	peek  func() error
+	quiet bool
+
 	rolling    atomic.Bool // Read extends its deadline
 	stopReads  atomic.Bool
 	stopWrites atomic.Bool

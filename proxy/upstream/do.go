@@ -111,7 +111,7 @@ func (c *Client) attempt(ctx context.Context, t *course) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := c.host(t.at.end.addr())
+	h, err := c.host(c.addrOf(t.at.end))
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (c *Client) attempt(ctx context.Context, t *course) (*Response, error) {
 // message builds and signs one attempt.
 func (c *Client) message(ctx context.Context, t *course) (*message, error) {
 	r := t.r
-	host, path := t.at.end.locate(c.o.PathStyle, r.Bucket, r.Key)
+	host, path := c.locate(t.at.end, r.Bucket, r.Key)
 	query := encodeQuery(r.Query)
 	m := &message{
 		method: r.Method, host: host, target: path, header: c.headers(r, t.p, t.at.end),

@@ -44,11 +44,27 @@ type message struct {
 	asked                bool          // the body has been asked for its bytes
 }
 
-// link is a connection taken from a pool.
+// link is a connection taken from a pool, with what else an exchange holds.
 type link struct {
 	nc  net.Conn
 	raw *conn
 	put func(reuse bool)
+
+	c    *Client
+	h    *fasthttp.HostClient
+	br   *bufio.Reader
+	pair *pair       // of the slot, nil for none
+	stop func() bool // ends the watch over the context, nil for none
+}
+
+// finish gives everything back, the connection for the next request or closed.
+func (l *link) finish(reuse bool) {
+	if l.stop != nil {
+		reuse = l.stop() && reuse
+	}
+	l.h.ReleaseReader(l.br)
+	l.put(reuse)
+	l.c.release(l.pair)
 }
 
 // connect takes an idle connection that is still good, or opens one. fasthttp dials without a context, so where one can
@@ -112,39 +128,32 @@ func isTimeout(err error) bool {
 // exchange sends a message over one connection and returns the answer as soon as its head is there. Errors are a
 // *failure, ErrBusy, or what the body's WriteTo returned.
 func (c *Client) exchange(ctx context.Context, h *fasthttp.HostClient, m *message) (*Response, error) {
-	release, err := c.acquire(ctx)
+	slot, err := c.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	l, err := c.connect(ctx, h)
 	if err != nil {
-		release()
+		c.release(slot)
 		return nil, err
 	}
 	c.observeConns()
-	br := h.AcquireReader(l.nc)
-	stop := func() bool { return true }
+	l.c, l.h, l.br, l.pair = c, h, h.AcquireReader(l.nc), slot
 	if ctx.Done() != nil {
-		stop = context.AfterFunc(ctx, l.raw.stop)
-	}
-	put := func(reuse bool) {
-		reuse = stop() && reuse
-		h.ReleaseReader(br)
-		l.put(reuse)
-		release()
+		l.stop = context.AfterFunc(ctx, l.raw.stop)
 	}
 	head := headers.Get().(*fasthttp.ResponseHeader)
 	defer headers.Put(head)
 
-	whole, err := c.converse(h, l, br, head, m)
+	whole, err := c.converse(h, l, l.br, head, m)
 	if err != nil {
-		put(false)
+		l.finish(false)
 		if ctx.Err() != nil && isFailure(err) {
 			return nil, &failure{err: context.Cause(ctx), final: true}
 		}
 		return nil, err
 	}
-	return respond(ctx, m.method, head, br, l.raw, whole, put), nil
+	return respond(ctx, m.method, head, l, whole), nil
 }
 
 func isFailure(err error) bool {

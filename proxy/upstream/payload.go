@@ -98,8 +98,10 @@ func hashed(r *Request, mode PayloadMode) (*payload, error) {
 		}
 		data = b.Bytes()
 	}
-	sha := sha256.Sum256(data)
-	p := &payload{body: data, sha: hex.EncodeToString(sha[:])}
+	p := &payload{body: r.Body, sha: hexSum(data)}
+	if !ok {
+		p.body = data
+	}
 	if mode == Trailer && !r.carries("x-amz-checksum-") {
 		p.sum = checksumText(crc64nvme.Checksum(data))
 	}
@@ -108,6 +110,14 @@ func hashed(r *Request, mode PayloadMode) (*payload, error) {
 		p.md5 = base64.StdEncoding.EncodeToString(sum[:])
 	}
 	return p, nil
+}
+
+// hexSum is the SHA-256 of data in hexadecimal digits.
+func hexSum(data []byte) string {
+	sum := sha256.Sum256(data)
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
 // carries reports whether the caller has set a header whose name begins with prefix.
@@ -132,11 +142,24 @@ func (r *Request) has(param string) bool {
 	return slices.ContainsFunc(r.Query, func(p Param) bool { return p.Name == param })
 }
 
-// own lists the headers that the client sets; a caller's would change framing or signature.
-var own = []string{
-	"authorization", "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization",
-	"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "x-amz-content-sha256",
-	"x-amz-date", "x-amz-decoded-content-length", "x-amz-security-token", "x-amz-trailer",
+// own names the headers that the client sets; a caller's would change framing or signature.
+func own(name string) bool {
+	switch name {
+	case "authorization", "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization",
+		"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "x-amz-content-sha256",
+		"x-amz-date", "x-amz-decoded-content-length", "x-amz-security-token", "x-amz-trailer":
+		return true
+	}
+	return false
+}
+
+func isLower(s string) bool {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			return false
+		}
+	}
+	return true
 }
 
 var errRequest = errors.New("upstream: request cannot be sent")
@@ -153,7 +176,7 @@ func (r *Request) check() error {
 		return fmt.Errorf("%w: bucket %q", errRequest, r.Bucket)
 	}
 	for _, f := range r.Header {
-		if !token(f.Name) || strings.ToLower(f.Name) != f.Name || slices.Contains(own, f.Name) {
+		if !token(f.Name) || !isLower(f.Name) || own(f.Name) {
 			return fmt.Errorf("%w: header %q is not the caller's", errRequest, f.Name)
 		}
 		for i := range len(f.Value) {
@@ -169,6 +192,9 @@ func (r *Request) check() error {
 func token(s string) bool {
 	for i := range len(s) {
 		b := s[i]
+		if 'a' <= b && b <= 'z' || b == '-' || '0' <= b && b <= '9' {
+			continue
+		}
 		if b <= ' ' || b >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, b) >= 0 {
 			return false
 		}

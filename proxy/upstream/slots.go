@@ -7,17 +7,29 @@ import (
 	"time"
 )
 
-// acquire takes one slot: from the pair in ctx while it has one, else from the client, waiting for PoolWait at most.
-func (c *Client) acquire(ctx context.Context) (release func(), err error) {
+// acquire takes one slot: from the pair in ctx while it has one, else from the client, waiting for PoolWait at most. The pair
+// that it is of, if any, goes to release.
+func (c *Client) acquire(ctx context.Context) (*pair, error) {
 	if p, ok := ctx.Value(pairKey{}).(*pair); ok && p.c == c && p.take() {
 		c.inUse.Add(1)
-		return func() { c.inUse.Add(-1); p.give(); c.observeConns() }, nil
+		return p, nil
 	}
 	if err := c.take(ctx, 1); err != nil {
 		return nil, err
 	}
 	c.inUse.Add(1)
-	return func() { c.inUse.Add(-1); c.slots.Release(1); c.observeConns() }, nil
+	return nil, nil
+}
+
+// release gives back what acquire took.
+func (c *Client) release(p *pair) {
+	c.inUse.Add(-1)
+	if p != nil {
+		p.give()
+	} else {
+		c.slots.Release(1)
+	}
+	c.observeConns()
 }
 
 func (c *Client) take(ctx context.Context, n int64) error {

@@ -72,11 +72,33 @@ func (e endpoint) locate(pathStyle bool, bucket, key string) (host, path string)
 		return e.host(""), "/"
 	case !pathStyle && e.virtual(bucket):
 		return e.host(bucket + "."), "/" + escape(key, true)
-	case key == "":
-		return e.host(""), "/" + escape(bucket, false)
 	default:
-		return e.host(""), "/" + escape(bucket, false) + "/" + escape(key, true)
+		return e.host(""), bucketPath(bucket, key)
 	}
+}
+
+// bucketPath is the raw path of a bucket, and of a key in it unless that is empty.
+func bucketPath(bucket, key string) string {
+	if key == "" {
+		return "/" + escape(bucket, false)
+	}
+	return "/" + escape(bucket, false) + "/" + escape(key, true)
+}
+
+// locate is endpoint.locate; the names of the client's own endpoint are made once.
+func (c *Client) locate(e endpoint, bucket, key string) (host, path string) {
+	if e == c.end && bucket != "" && (c.o.PathStyle || !c.mayBeVirtual) {
+		return c.endHost, bucketPath(bucket, key)
+	}
+	return e.locate(c.o.PathStyle, bucket, key)
+}
+
+// addrOf is endpoint.addr, made once for the client's own endpoint.
+func (c *Client) addrOf(e endpoint) string {
+	if e == c.end {
+		return c.endAddr
+	}
+	return e.addr()
 }
 
 // escape is UriEncode of the SigV4 pages: all but unreserved characters, and slashes where slash is set, become %XX. The
