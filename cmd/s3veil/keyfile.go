@@ -6,12 +6,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"s3veil/crypto/kms"
 	"s3veil/crypto/kms/local"
 	"s3veil/keycache"
+	"s3veil/proxy"
 )
 
 // defaultKeyID is the family that `s3veil keys new` and `s3veil dev` make.
@@ -43,7 +45,7 @@ func (w *wired) keys(ctx context.Context, l *loaded, old *kept, log *slog.Logger
 		if f == nil {
 			continue
 		}
-		if _, err := f.Resolve(k.ID); err != nil {
+		if _, err := f.Resolve(k.ID); err != nil && !(errors.Is(err, kms.ErrKeyDisabled) && !l.wraps(k)) {
 			l.wrong(p+".file", "%s: %s", k.File, keyProblem(f.File, k.ID, err))
 			continue
 		}
@@ -80,6 +82,12 @@ func (w *wired) keyFile(l *loaded, path string, name Path, old *kept) *openKeyFi
 	}
 	w.kept.files[name] = f
 	return f
+}
+
+// wraps reports whether some bucket's new objects are under a key. One that only reads may have no active key any more: a
+// key that is disabled while objects are under it stops at once, and requests name it (400 KMS.DisabledException).
+func (l *loaded) wraps(k *KMSKey) bool {
+	return slices.ContainsFunc(l.buckets(), func(b proxy.Bucket) bool { return b.Key == k.ID || slices.Contains(k.Aliases, b.Key) })
 }
 
 // keyProblem says why an id cannot be used with a key file.
