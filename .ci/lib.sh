@@ -32,14 +32,14 @@ install_clients() {
     curl=curl python3=python3
   # aws-cli and boto3 of a generation that sends checksum trailers; a private environment where the machine has none
   local want='import boto3, cryptography, sys; sys.exit(tuple(map(int, boto3.__version__.split(".")[:2])) < (1, 43))'
-  if python3 -c "$want" 2>/dev/null && command -v aws >/dev/null 2>&1; then
+  if python3 -c "$want" 2>/dev/null && command -v aws >/dev/null 2>&1 && command -v moto_server >/dev/null 2>&1; then
     export S3VEIL_TEST_PYTHON=python3
     return
   fi
   local venv=${XDG_CACHE_HOME:-$HOME/.cache}/s3veil-clients
-  if ! "$venv/bin/python" -c "$want" 2>/dev/null; then
+  if ! "$venv/bin/python" -c "$want" 2>/dev/null || [ ! -x "$venv/bin/moto_server" ]; then
     python3 -m venv "$venv" 2>/dev/null || { need no-such-program=python3-venv; python3 -m venv "$venv"; }
-    "$venv/bin/pip" install --quiet 'boto3==1.43.11' 'awscli==1.45.11' 'cryptography==48.0.0'
+    "$venv/bin/pip" install --quiet 'boto3==1.43.11' 'awscli==1.45.11' 'cryptography==48.0.0' 'moto[server]==5.2.1'
   fi
   export S3VEIL_TEST_PYTHON=$venv/bin/python PATH=$venv/bin:$PATH
 }

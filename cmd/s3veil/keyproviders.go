@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"reflect"
 	"strings"
 	"time"
@@ -21,11 +23,18 @@ type keyProvider struct {
 	check func(l *loaded, path string, k *KMSKey)
 	// open returns the provider of an entry. It reads files, but asks nothing of the KMS: one that is down must not keep the
 	// process from starting. A provider with a Close method is closed a while after its entry has gone.
-	open func(ctx context.Context, k *KMSKey, log *slog.Logger) (kms.Provider, error)
+	// trust holds the CAs of ca_file, nil for the system's.
+	open func(ctx context.Context, k *KMSKey, trust *tls.Config, log *slog.Logger) (kms.Provider, error)
 }
 
 // keyProviders are the kinds of this build beside local.
-var keyProviders = map[string]keyProvider{}
+var keyProviders map[string]keyProvider
+
+func init() { // here and not in the declaration, because checks refer to this table
+	keyProviders = map[string]keyProvider{
+		"awskms": {checkAWSKMS, openAWSKMS},
+	}
+}
 
 // checkProvider checks the keys of an entry that depend on its provider.
 func (l *loaded) checkProvider(p string, k *KMSKey) {
@@ -97,11 +106,18 @@ func (w *wired) remoteKey(ctx context.Context, l *loaded, p string, k *KMSKey, o
 	if !ok || k.ID == "" || l.hasMistakes(p) {
 		return
 	}
-	print := sha256.Sum256([]byte(plainText(reflect.ValueOf(k).Elem())))
+	var trust *tls.Config
+	text := plainText(reflect.ValueOf(k).Elem())
+	if k.CAFile != "" {
+		trust = &tls.Config{RootCAs: l.pool(p+".ca_file", k.CAFile), MinVersion: tls.VersionTLS12}
+		pem, _ := os.ReadFile(string(k.CAFile))
+		text += string(pem)
+	}
+	print := sha256.Sum256([]byte(text))
 	provider, ok := old.providers[print]
 	if !ok {
 		var err error
-		if provider, err = kind.open(ctx, k, log); err != nil {
+		if provider, err = kind.open(ctx, k, trust, log); err != nil {
 			l.wrong(p, "%s", err)
 			return
 		}

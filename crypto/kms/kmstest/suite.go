@@ -18,6 +18,10 @@ type Subject struct {
 	Other    string // likewise, another key of the same KMS
 	Unknown  string // no such key
 	Disabled string // a key that is disabled; empty where the KMS knows no such state
+	Deleted  string // a key that is deleted or about to be; empty likewise
+	// Fault makes the server fail in one way for every request until undo is called; nil for real servers, and an undo of nil
+	// for what this KMS cannot have.
+	Fault func(Fault) (undo func())
 }
 
 // maxBlob is the longest wrapping that fits an envelope (FORMAT.md 3.3).
@@ -36,6 +40,7 @@ func Run(t *testing.T, s Subject) {
 		{"blob made under another key", testOtherKey},
 		{"unknown key", testUnknown},
 		{"disabled key", testDisabled},
+		{"deleted key", testDeleted},
 		{"garbage", testGarbage},
 		{"truncated and extended blobs", testLengths},
 		{"flipped bits", testFlips},
@@ -43,6 +48,7 @@ func Run(t *testing.T, s Subject) {
 		{"concurrent use", testConcurrent},
 		{"health", testHealth},
 		{"cancelled context", testCancelled},
+		{"faults", testFaults},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, s) })
 	}
@@ -186,7 +192,7 @@ func testDisabled(t *testing.T, s Subject) {
 func testGarbage(t *testing.T, s Subject) {
 	for _, b := range [][]byte{nil, {}, {0}, bytes.Repeat([]byte{0}, 76), bytes.Repeat([]byte("x"), 200), bytes.Repeat([]byte{0xff}, maxBlob),
 		[]byte("vault:v1:AAAA"), []byte(`{"ciphertext":""}`)} {
-		refuse(t, s, s.Key, b, realm(), kms.ErrBadCiphertext)
+		refuse(t, s, s.Key, b, realm(), kms.ErrBadCiphertext, kms.ErrAccessDenied)
 	}
 }
 

@@ -99,23 +99,7 @@ func (p *Provider) Health(ctx context.Context) error {
 }
 
 // KeyHealth wraps and unwraps a canary under one key.
-func (p *Provider) KeyHealth(ctx context.Context, kek string) error {
-	ec := kms.RealmContext("canary", nil)
-	key, wrapped, err := p.Generate(ctx, kek, ec)
-	if err != nil {
-		return err
-	}
-	defer key.Zero()
-	back, err := p.Unwrap(ctx, kek, wrapped, ec)
-	if err != nil {
-		return err
-	}
-	defer back.Zero()
-	if back != key {
-		return fmt.Errorf("%w: local: canary under %q changed", kms.ErrBadCiphertext, kek)
-	}
-	return nil
-}
+func (p *Provider) KeyHealth(ctx context.Context, kek string) error { return kms.Canary(ctx, p, kek) }
 
 // find returns a key by kid; the caller holds mu.
 func (p *Provider) find(ctx context.Context, kek string) (*entry, error) {

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestConfigurationsOfTheManualWork loads every example of docs/KMS.md, completed by a store and a client.
+func TestConfigurationsOfTheManualWork(t *testing.T) {
+	withoutAWS(t)
+	dir := fixtures(t)
+	text, err := os.ReadFile("../../docs/KMS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for block := range strings.SplitSeq(string(text), "```") {
+		body, ok := strings.CutPrefix(block, "yaml\nkms:")
+		if !ok {
+			continue
+		}
+		n++
+		file := filepath.Join(dir, "manual.yaml")
+		whole := "kms:" + body + "upstream: {endpoint: \"http://127.0.0.1:9000\", credentials: {access_key: a, secret_key: b}}\n" +
+			"clients: [{access_key: app, secret_key: s, buckets: [\"*\"], actions: [read]}]\n"
+		if err := os.WriteFile(file, []byte(whole), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range messages(check(sources{File: file}), file) {
+			t.Errorf("example %d: %s", n, m)
+		}
+	}
+	if n < 2 {
+		t.Errorf("%d examples found", n)
+	}
+}
