@@ -16,7 +16,7 @@ func (x *exchange) authenticate() error {
 	if x.req.VirtualHost {
 		hostBucket = x.req.Bucket
 	}
-	auth, err := x.st.verifier.Verify(x.head.request(hostBucket))
+	auth, err := x.verifier().Verify(x.head.request(hostBucket))
 	if err != nil {
 		return err
 	}
@@ -39,6 +39,9 @@ func (x *exchange) accept(auth *sigv4.Verified) error {
 		x.client = x.st.anonymous
 	} else {
 		x.client = x.st.clients[auth.AccessKey]
+		if auth.Unverified {
+			x.client = x.st.clients[x.st.forward.Client]
+		}
 	}
 	if x.client == nil {
 		return s3err.AccessDenied.With(fmt.Errorf("no client for %q", auth.AccessKey))

@@ -20,6 +20,8 @@ type countedConn struct {
 	heard  atomic.Bool // the client has sent something
 	unread atomic.Bool // the client may still be sending a body that nobody wants
 
+	forward bool // accepted on the forward port
+
 	// The read deadline asked for, and the one that the runtime knows, which may be an earlier one: then Read goes on. The
 	// engine asks for two per request, and a runtime timer costs as much as a small read. Both belong to the reading goroutine.
 	until, timer time.Time
@@ -123,6 +125,6 @@ func (c *countedConn) linger() {
 func (x *exchange) abandonBody() {
 	x.ctx.SetConnectionClose()
 	if c, ok := countedBelow(x.ctx.Conn()); ok {
-		c.unread.Store(x.body == nil || x.body.failed == nil)
+		c.unread.Store(x.lent || x.body == nil || x.body.failed == nil)
 	}
 }

@@ -34,7 +34,9 @@ type exchange struct {
 	bucket bucket
 	source netip.Addr
 	tls    bool
+	via    *via         // how it came over the forward port; nil for the S3 port
 	body   *requestBody // nil until the body is asked for
+	lent   bool         // body is being read by another goroutine
 
 	choice         sse.Choice       // how the object that this request makes is encrypted
 	customer       *sse.CustomerKey // the client's own key (SSE-C), nil for none; overwritten at the end
@@ -59,7 +61,7 @@ func (s *Server) newExchangeRaw(ctx *fasthttp.RequestCtx) *exchange {
 
 func (s *Server) newExchange(ctx *fasthttp.RequestCtx) *exchange {
 	x := s.newExchangeRaw(ctx)
-	x.tls = ctx.IsTLS()
+	x.tls, x.via = ctx.IsTLS(), viaOf(ctx.Conn())
 	if addr, ok := ctx.RemoteAddr().(*net.TCPAddr); ok {
 		x.source = addr.AddrPort().Addr().Unmap()
 	}
@@ -86,11 +88,16 @@ func (x *exchange) admit() error {
 		e.Close = true
 		return e
 	}
-	x.trustForwarded()
-	if x.head.method == "OPTIONS" {
-		return x.admitPreflight()
+	router := &x.st.router
+	if x.via == nil {
+		x.trustForwarded()
+	} else if router, err = x.enter(); err != nil || router == nil {
+		return err
 	}
-	if x.req, err = x.st.router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.get); err != nil {
+	if x.head.method == "OPTIONS" {
+		return x.admitPreflight(router)
+	}
+	if x.req, err = router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.get); err != nil {
 		return err
 	}
 	if err := x.authenticate(); err != nil {
@@ -113,6 +120,9 @@ func (x *exchange) admit() error {
 
 // serve runs the handler of an admitted request.
 func (x *exchange) serve() error {
+	if x.via != nil && x.via.other {
+		return x.relay()
+	}
 	if h := handlers[x.req.Op]; h != nil {
 		return h(x)
 	}
@@ -203,6 +213,9 @@ func (x *exchange) fail(err error) {
 	x.setIDs()
 	for _, f := range x.refusal {
 		x.set(f.Name, f.Value)
+	}
+	if e.Status == fasthttp.StatusProxyAuthRequired {
+		x.set("Proxy-Authenticate", `Basic realm="s3veil"`)
 	}
 	if x.head.method != fasthttp.MethodHead {
 		r.Header.SetContentType("application/xml")

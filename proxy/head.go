@@ -18,6 +18,7 @@ type head struct {
 	path   string // raw, at least "/"
 	query  string // raw, without "?"
 	host   string
+	scheme string        // of a target in absolute form, else empty
 	fields []sigv4.Field // names in lower case, in order of arrival
 }
 
@@ -31,6 +32,15 @@ var (
 // parseHead reads the head of a request. Errors mean 400 and a closed connection: whoever sends such a head may have
 // another idea of where the body ends.
 func parseHead(h *fasthttp.RequestHeader) (head, error) {
+	out, err := parseFields(h)
+	if err != nil {
+		return out, err
+	}
+	return out, out.setTarget(h.RequestURI())
+}
+
+// parseFields is parseHead without the target.
+func parseFields(h *fasthttp.RequestHeader) (head, error) {
 	out := head{method: methodName(h.Method())}
 	block := string(h.RawHeaders()) // one copy, into which names point that came in lower case, and all values
 	out.fields = make([]sigv4.Field, 0, 2+strings.Count(block, "\n"))
@@ -64,7 +74,7 @@ func parseHead(h *fasthttp.RequestHeader) (head, error) {
 	if length > 1 || transfer > 1 || length+transfer > 1 {
 		return out, errDualFraming
 	}
-	return out, out.setTarget(h.RequestURI())
+	return out, nil
 }
 
 // methodName is method as a string; the usual ones are not copied.
@@ -120,9 +130,10 @@ func (h *head) setTarget(raw []byte) error {
 	}
 	target := string(raw)
 	if !strings.HasPrefix(target, "/") && isAbsolute(strings.ToLower(target)) {
-		_, after, _ := strings.Cut(target, "://")
+		scheme, after, _ := strings.Cut(target, "://")
+		h.scheme = strings.ToLower(scheme)
 		authority, path, found := strings.Cut(after, "/")
-		if strings.ContainsAny(authority, "@?#") || authority == "" {
+		if strings.ContainsAny(authority, "@?#\\") || authority == "" {
 			return errRequestTarget
 		}
 		h.host = authority
@@ -151,6 +162,16 @@ func (h *head) get(name string) string {
 		}
 	}
 	return ""
+}
+
+// count is how often a header is there.
+func (h *head) count(name string) (n int) {
+	for i := range h.fields {
+		if h.fields[i].Name == name {
+			n++
+		}
+	}
+	return n
 }
 
 // has reports whether a header is present.

@@ -11,11 +11,19 @@ import (
 
 // Serve accepts connections until Shutdown.
 func (s *Server) Serve(ln net.Listener) error {
+	s.Protect(ln.Addr())
 	return s.http.Serve(&clientListener{Listener: ln, s: s})
+}
+
+// ServeForward is Serve for a forward proxy.
+func (s *Server) ServeForward(ln net.Listener) error {
+	s.Protect(ln.Addr())
+	return s.http.Serve(&clientListener{Listener: ln, s: s, forward: true})
 }
 
 // ServeTLS is Serve behind TLS.
 func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
+	s.Protect(ln.Addr())
 	return s.http.Serve(&clientListener{Listener: ln, s: s, tls: config})
 }
 
@@ -24,6 +32,8 @@ type clientListener struct {
 	net.Listener
 	s   *Server
 	tls *tls.Config // nil without TLS
+
+	forward bool
 }
 
 // Accept waits for the next connection. Those beyond limits.connections are turned away.
@@ -37,7 +47,7 @@ func (l *clientListener) Accept() (net.Conn, error) {
 			l.turnAway(c)
 			continue
 		}
-		counted := &countedConn{Conn: c, s: l.s}
+		counted := &countedConn{Conn: c, s: l.s, forward: l.forward}
 		if l.tls == nil {
 			return &clientConn{Conn: counted, counted: counted}, nil
 		}

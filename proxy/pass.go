@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3op"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4"
 )
@@ -102,9 +103,9 @@ func (x *exchange) relayAnswer(resp *upstream.Response) error {
 }
 
 // admitPreflight lets a CORS preflight through to the store, unsigned: the store's rules answer (OPTIONS has no credentials).
-func (x *exchange) admitPreflight() error {
+func (x *exchange) admitPreflight(router *s3op.Router) error {
 	var err error
-	if x.req, err = x.st.router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.get); err != nil {
+	if x.req, err = router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.get); err != nil {
 		return err
 	}
 	return x.findBucket()

@@ -100,7 +100,7 @@ func (h *hurried) Read(b []byte) (int, error) {
 
 // verifyForm authenticates and authorises a form, and puts its fields in the place of the request's headers.
 func (x *exchange) verifyForm(form *postForm) error {
-	auth, policy, err := x.st.verifier.VerifyPost(x.req.Bucket, form.fields)
+	auth, policy, err := x.verifier().VerifyPost(x.req.Bucket, form.fields)
 	if err != nil {
 		return err
 	}

@@ -108,6 +108,9 @@ func renewEvery(stall time.Duration) time.Duration { return min(time.Second, sta
 
 // bodyDone reports whether nothing of the request's body is left on the connection, so that it can carry another request.
 func (x *exchange) bodyDone() bool {
+	if x.lent {
+		return false
+	}
 	if x.body != nil {
 		return x.body.failed == nil && (x.body.eof || x.body.n == x.body.length)
 	}

@@ -44,6 +44,8 @@ type Server struct {
 	conns    atomic.Int64 // client connections
 	idle     resting
 	stopped  chan struct{}
+	own      ownAddrs
+	tunnels  tunnels
 }
 
 // ioBuffer is the engine's buffer per connection and direction: 4 KiB doubles the cost of small objects, 64 KiB gains
@@ -196,7 +198,7 @@ func (s *Server) Drain() { s.drain.Store(true) }
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.drain.Store(true)
 	s.idle.end()
-	err := s.http.ShutdownWithContext(ctx)
+	err := errors.Join(s.http.ShutdownWithContext(ctx), s.tunnels.end(ctx))
 	for _, o := range s.state.Load().stores {
 		o.data.Close()
 		o.control.Close()
@@ -205,8 +207,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-func (s *Server) newVerifier(st *state) sigv4.Verifier {
-	return sigv4.Verifier{
+func (s *Server) newVerifier(st *state) *sigv4.Verifier {
+	return &sigv4.Verifier{
 		Lookup: func(accessKey string) (sigv4.Credential, bool) {
 			c := st.clients[accessKey]
 			if c == nil {
@@ -292,6 +294,10 @@ func (s *Server) handleExpect(ctx *fasthttp.RequestCtx) int {
 }
 
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	if ctx.IsConnect() {
+		s.handleConnect(ctx)
+		return
+	}
 	var x *exchange
 	before, expected := ctx.UserValue(exchangeKey).(*admitted)
 	if expected {

@@ -11,6 +11,7 @@ import (
 	"s3veil/crypto/stream"
 	"s3veil/keycache"
 	"s3veil/proxy/audit"
+	"s3veil/proxy/forward"
 	"s3veil/proxy/policy"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4"
@@ -23,7 +24,8 @@ type Settings struct {
 	TrustProxies []netip.Prefix // networks whose X-Forwarded-For and -Proto count
 	Upstreams    []Upstream     // one of them is named "default"
 	Clients      []Client
-	Buckets      []Bucket // the first entry whose Name fits a bucket rules it
+	Forward      *forward.Options // of the forward port; nil: off
+	Buckets      []Bucket         // the first entry whose Name fits a bucket rules it
 	KEKs         []keycache.KEK
 	Cache        keycache.Options // KEKs, Now and Observe are set here; what keycache.Cache.Configure cannot change stays as at the start
 	// Families maps a configured key id to the kids it stands for; the first one wraps.

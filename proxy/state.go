@@ -8,6 +8,7 @@ import (
 
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/stream"
+	"s3veil/proxy/forward"
 	"s3veil/proxy/policy"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
@@ -18,15 +19,17 @@ import (
 
 // state is one generation of settings, ready for use. A request works on the generation it started with.
 type state struct {
-	settings  Settings
-	router    s3op.Router
-	clients   map[string]*client
-	anonymous *client
-	stores    map[string]*store
-	verifier  sigv4.Verifier
-	suites    map[stream.Suite]bool
-	names     *sse.Names
-	kids      []map[string]bool // the keys that each bucket rule reads, shared by all requests
+	settings            Settings
+	router              s3op.Router
+	clients             map[string]*client
+	anonymous           *client
+	stores              map[string]*store
+	verifier            *sigv4.Verifier
+	forward             *forward.Forward // nil: off
+	foreign, foreignAny *sigv4.Verifier  // of the forward port: any region; and unknown access keys
+	suites              map[stream.Suite]bool
+	names               *sse.Names
+	kids                []map[string]bool // the keys that each bucket rule reads, shared by all requests
 }
 
 // client is a principal with its policy.
@@ -94,6 +97,9 @@ func (s *Server) newState(set Settings, old *state) (*state, error) {
 		st.kids = append(st.kids, st.readable(&set.Buckets[i]))
 	}
 	st.verifier = s.newVerifier(st)
+	if err := s.addForward(st); err != nil {
+		problems = append(problems, err)
+	}
 	return st, errors.Join(problems...)
 }
 

@@ -79,6 +79,7 @@ func (s *Server) newMetrics() (*metrics.Metrics, error) {
 		Memory:      func() (int64, int64) { used, total, _, _ := s.memory.State(); return used, total },
 		Refused:     func() uint64 { _, _, _, refused := s.memory.State(); return refused },
 		Caches:      s.cacheEntries,
+		Tunnels:     s.tunnels.count,
 		Scrape:      func() { s.startCheck(backgroundContext) },
 	}, s.opts.Version)
 }
@@ -175,6 +176,9 @@ var damage = map[string]bool{
 
 // audited reports whether a line is due: object accesses, and whatever was refused before it was known what it was about.
 func (x *exchange) audited() bool {
+	if x.via != nil && x.via.other {
+		return false
+	}
 	return x.req.Key != "" || x.req.Op == opDeleteObjects || x.changesEncryption() || x.req.Op == opPostObject || (x.auth == nil && x.code != "")
 }
 

@@ -114,7 +114,8 @@ func (v *Verifier) finish(s *scratch, r *Request, c *claim, out *Verified, check
 		return nil, err
 	}
 	cred, err := v.credential(c)
-	if err != nil {
+	unknown := err != nil && err.Code == codeInvalidAccessKey
+	if err != nil && !(unknown && v.AnyUnknownKey) {
 		return nil, err
 	}
 	if err := checkTime(); err != nil {
@@ -125,6 +126,13 @@ func (v *Verifier) finish(s *scratch, r *Request, c *claim, out *Verified, check
 	}
 	if err := s.setSignedNames(c, r.Header); err != nil {
 		return nil, err
+	}
+	if unknown {
+		out.AccessKey, out.Time, out.Region, out.Unverified = strings.Clone(c.accessKey), c.at, strings.Clone(c.region), true
+		if out.Payload == PayloadSignedChunks || out.Payload == PayloadSignedChunksTrailer {
+			out.chunk = uncheckedChunks{}
+		}
+		return out, nil
 	}
 	if err := s.canonicalRequest(r, c.payload); err != nil {
 		return nil, err

@@ -44,8 +44,8 @@ type Config struct {
 	// Audit log, one line per object.
 	Audit Audit `yaml:"audit"`
 
-	// Forward proxy. Not supported by this build: `off`.
-	Forward Absent `yaml:"forward"`
+	// Forward proxy for applications whose endpoint cannot be changed (LEGACY.md), or `off`.
+	Forward Forward `yaml:"forward"`
 	// Tracing. Not supported by this build: `off`.
 	Trace Absent `yaml:"trace"`
 }
@@ -353,4 +353,37 @@ type AuditSyslog struct {
 	Network string `yaml:"network" default:"local"`
 	// `host:port`, or the path of a socket. Left out for `local`: the usual sockets.
 	Address string `yaml:"address"`
+}
+
+// Forward is the forward proxy: what HTTP_PROXY and HTTPS_PROXY of an application name.
+type Forward struct {
+	// Address of the forward port, 127.0.0.1:3128 by custom. Left out: off. A changed address takes a restart.
+	Listen string `yaml:"listen"`
+	// Certificate authority under which TLS to S3 hosts is terminated, made by `s3veil ca`. Clients have to trust it. Left
+	// out: only plain HTTP can be intercepted, and TLS to S3 hosts is refused.
+	CAFile Path `yaml:"ca_file"`
+	// Its private key; no other user may read it.
+	CAKeyFile Path `yaml:"ca_key_file"`
+	// S3 hosts: names, which stand for their virtual-host style names too, with `*` for characters of one label, optionally
+	// with a port; `aws` are the S3 names of AWS and none of its other services. Left out: `[aws]`.
+	Hosts []string `yaml:"hosts"`
+	// Other hosts: `tunnel`, or `deny`. S3 hosts of AWS that objects cannot be encrypted for are refused in both cases.
+	Others string `yaml:"others" default:"tunnel"`
+	// Where objects go: `upstream`, the stores of the bucket rules; or `host`, the S3 host that the client has asked for, with
+	// the other settings of the bucket's upstream.
+	To string `yaml:"to" default:"upstream"`
+	// Networks (CIDR or address) that clients may come from, and the word `loopback`. Left out: `[loopback]`.
+	AllowFrom []string `yaml:"allow_from"`
+	// File with lines of `name:password`; clients then have to send one of them (Proxy-Authorization, Basic).
+	UsersFile Path `yaml:"users_file"`
+	// Ports that may be reached: `443`, `8000-8999`. Left out: 80, 443, and 1024 to 65535.
+	ConnectPorts []string `yaml:"connect_ports"`
+	// Networks that other hosts may not lie in, after resolution, and the word `private`. Link-local and metadata addresses,
+	// and s3veil's own ports, are never reached; loopback only by clients that come over it.
+	Deny []string `yaml:"deny"`
+	// Networks of applications with credentials that s3veil cannot know (roles): access keys that are not among `clients`
+	// are taken from there without a check of the signature. Whoever can send from there can do what `client` may do.
+	InsecureAcceptAnySignatureFrom []string `yaml:"insecure_accept_any_signature_from"`
+	// Access key of the entry of `clients` whose rules hold for those.
+	Client string `yaml:"client"`
 }

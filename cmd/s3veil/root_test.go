@@ -23,7 +23,7 @@ func TestHelpListsWhatWorks(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("exit code %d", code)
 	}
-	for _, command := range []string{"serve", "dev", "keys", "inspect", "repair", "audit-log", "version"} {
+	for _, command := range []string{"serve", "dev", "keys", "inspect", "repair", "audit-log", "ca", "version"} {
 		if !strings.Contains(out, "\n  "+command+" ") {
 			t.Errorf("no %s in:\n%s", command, out)
 		}
@@ -37,7 +37,7 @@ func TestHelpListsWhatWorks(t *testing.T) {
 
 func TestMistakesOfTheCommandLine(t *testing.T) {
 	for _, args := range [][]string{{"fly"}, {"serve", "now"}, {"serve", "--confg", "x"}, {"keys", "new"}, {"keys", "list"},
-		{"keys", "rotate"}, {"inspect"}, {"inspect", "bucket/key"}, {"inspect", "s3://b"}, {"repair", "s3://b/"}, {"repair", "s3://b/k", "s3://b/l"}, {"keys", "lose"}, {"audit-log", "verify"}, {"audit-log", "verify", "--expect", "x", "f"}, {"audit-log", "read"}, {"version", "2"}} {
+		{"keys", "rotate"}, {"inspect"}, {"inspect", "bucket/key"}, {"inspect", "s3://b"}, {"repair", "s3://b/"}, {"repair", "s3://b/k", "s3://b/l"}, {"keys", "lose"}, {"audit-log", "verify"}, {"audit-log", "verify", "--expect", "x", "f"}, {"audit-log", "read"}, {"ca", "x"}, {"ca", "--days", "0"}, {"ca", "--host", "*"}, {"version", "2"}} {
 		if code, out, errs := s3veil(nil, args...); code != exitUsage || out != "" || !strings.HasPrefix(errs, "s3veil: ") {
 			t.Errorf("%q: exit code %d, %q, %q", args, code, out, errs)
 		}

@@ -78,8 +78,8 @@ func (p *program) checkConfig(ctx context.Context, src sources) error {
 	return nil
 }
 
-// endpoints are the addresses a running proxy listens on; Admin is empty when it is off.
-type endpoints struct{ Listen, Admin string }
+// endpoints are the addresses a running proxy listens on; Admin and Forward are empty when they are off.
+type endpoints struct{ Listen, Admin, Forward string }
 
 // service is a running proxy with what surrounds it.
 type service struct {
@@ -162,7 +162,7 @@ func (s *service) run(ctx context.Context, w *wired, ended <-chan struct{}) erro
 		watching.Wait()
 		s.kept.close()
 	}()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	at, err := s.listen(w, failed)
 	if err != nil {
 		return errors.Join(err, s.proxy.Shutdown(ctx))
@@ -170,7 +170,7 @@ func (s *service) run(ctx context.Context, w *wired, ended <-chan struct{}) erro
 	if s.admin != nil {
 		defer s.admin.stop()
 	}
-	s.log.Info("serving", "listen", at.Listen, "admin", at.Admin, "tls", s.tls != nil, "fips", fipsMode())
+	s.log.Info("serving", "listen", at.Listen, "admin", at.Admin, "forward", at.Forward, "tls", s.tls != nil, "fips", fipsMode())
 	if s.p.started != nil {
 		s.p.started(at)
 	}
@@ -198,23 +198,49 @@ func (s *service) run(ctx context.Context, w *wired, ended <-chan struct{}) erro
 	}
 }
 
-// listen opens both listeners before anything is served, so that an address in use leaves nothing behind.
+// openAll opens listeners, nil for an empty address, all of them or none.
+func openAll(addresses ...string) ([]net.Listener, error) {
+	out := make([]net.Listener, len(addresses))
+	for i, a := range addresses {
+		if a == "" {
+			continue
+		}
+		var err error
+		if out[i], err = net.Listen("tcp", a); err != nil {
+			for _, open := range out[:i] {
+				if open != nil {
+					err = errors.Join(err, open.Close())
+				}
+			}
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// listen opens all listeners before anything is served, so that an address in use leaves nothing behind.
 func (s *service) listen(w *wired, failed chan<- error) (endpoints, error) {
 	var at endpoints
-	ln, err := net.Listen("tcp", s.now.Listen)
+	adminAt := s.now.Admin
+	if adminAt == "off" {
+		adminAt = ""
+	}
+	all, err := openAll(s.now.Listen, adminAt, s.now.Forward.Listen)
 	if err != nil {
 		return at, err
 	}
+	ln, adminLn, forwardLn := all[0], all[1], all[2]
 	at.Listen = ln.Addr().String()
-	if s.now.Admin != "off" {
-		adminLn, err := net.Listen("tcp", s.now.Admin)
-		if err != nil {
-			return at, errors.Join(err, ln.Close())
-		}
+	if adminLn != nil {
 		at.Admin = adminLn.Addr().String()
+		s.proxy.Protect(adminLn.Addr())
 		s.admin = newAdmin(adminOptions{Ready: s.ready, Metrics: s.metrics, Pprof: s.now.AdminPprof})
 		s.admin.setToken(w.token)
 		go func() { sendError(failed, s.admin.serve(adminLn)) }()
+	}
+	if forwardLn != nil {
+		at.Forward = forwardLn.Addr().String()
+		go func() { sendError(failed, s.proxy.ServeForward(forwardLn)) }()
 	}
 	if w.tls == nil {
 		go func() { sendError(failed, s.proxy.Serve(ln)) }()
@@ -297,7 +323,7 @@ func (s *service) reload(ctx context.Context, reason string) []string {
 	if s.admin != nil {
 		s.admin.setToken(w.token)
 	}
-	l.Limits, l.Listen, l.Admin = s.now.Limits, s.now.Listen, s.now.Admin
+	l.Limits, l.Listen, l.Admin, l.Forward.Listen = s.now.Limits, s.now.Listen, s.now.Admin, s.now.Forward.Listen
 	s.kept.retire(w.kept)
 	s.now, s.kept = l, w.kept
 	s.warn()
@@ -313,7 +339,8 @@ func (s *service) fixed(l *loaded) []string {
 		path string
 		a, b any
 	}{
-		{"listen", a.Listen, b.Listen}, {"admin", a.Admin, b.Admin}, {"admin_pprof", a.AdminPprof, b.AdminPprof},
+		{"listen", a.Listen, b.Listen}, {"admin", a.Admin, b.Admin}, {"forward.listen", a.Forward.Listen, b.Forward.Listen},
+		{"admin_pprof", a.AdminPprof, b.AdminPprof},
 		{"lock_memory", a.LockMemory, b.LockMemory},
 		{"limits", a.Limits, b.Limits}, {"log", a.Log, b.Log}, {"audit", a.Audit, b.Audit}, {"tls", a.TLS.CertFile == "", b.TLS.CertFile == ""},
 	} {

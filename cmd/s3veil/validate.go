@@ -31,6 +31,7 @@ func validate(l *loaded) {
 	if l.LockMemory && !canLockMemory {
 		l.wrong("lock_memory", "not supported on this system")
 	}
+	l.checkForward()
 }
 
 // wrong adds a mistake at the line of path, or of the nearest group around it that was given.

@@ -74,6 +74,7 @@ func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
 	w.keys(ctx, l, old, log)
 	w.settings.Buckets = l.buckets()
 	w.settings.Cache = l.keyCache()
+	w.settings.Forward = l.forward(log)
 	return w
 }
 

@@ -27,6 +27,7 @@ type Gauges struct {
 	Memory      func() (used, total int64) // body buffers, bytes
 	Refused     func() uint64              // admissions refused so far
 	Caches      func() map[string]int      // entries by cache
+	Tunnels     func() int64               // to other hosts
 	Scrape      func()                     // called at the beginning of every scrape, which it must not hold up
 }
 
@@ -48,6 +49,7 @@ type Metrics struct {
 	dependency   *prometheus.GaugeVec
 	reloads      *prometheus.CounterVec
 	audit        *prometheus.CounterVec
+	forward      *prometheus.CounterVec
 
 	known struct { // what dependency_up shows
 		sync.Mutex
@@ -74,9 +76,10 @@ func New(reg prometheus.Registerer, g Gauges, version string) (*Metrics, error) 
 		dependency:   gauge("dependency_up", "Whether a store, a key or the audit log is usable.", "kind", "name"),
 		reloads:      counter("config_reloads_total", "Reloads of the configuration.", "result"),
 		audit:        counter("audit_lines_total", "Lines of the audit log: written, lost.", "result"),
+		forward:      counter("forward_total", "Connections and plain requests for other hosts on the forward port.", "result"),
 	}
 	all := []prometheus.Collector{m.requests, m.seconds, m.bytes, m.auth, m.integrity, m.upRequests, m.upSeconds, m.upConns, m.upRetries,
-		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, m.audit, buildInfo(version)}
+		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, m.audit, m.forward, buildInfo(version)}
 	all = append(all, gaugesOf(g)...)
 	all = append(all, onScrape(g.Scrape))
 	m.known.names = map[string]map[string]bool{}
@@ -99,6 +102,9 @@ func (m *Metrics) zeroes() {
 	m.reloads.WithLabelValues("failed")
 	m.audit.WithLabelValues("written")
 	m.audit.WithLabelValues("lost")
+	for _, result := range []string{"intercepted", "tunnelled", "relayed", "refused", "failed"} {
+		m.forward.WithLabelValues(result)
+	}
 	for _, side := range []string{"client", "upstream"} {
 		m.bytes.WithLabelValues(side, "in")
 		m.bytes.WithLabelValues(side, "out")
@@ -136,6 +142,7 @@ func gaugesOf(g Gauges) []prometheus.Collector {
 	return []prometheus.Collector{
 		f("in_flight", "Requests under way.", nil, func() float64 { return float64(g.InFlight()) }),
 		f("connections", "Client connections.", nil, func() float64 { return float64(g.Connections()) }),
+		f("forward_tunnels", "Tunnels to other hosts.", nil, func() float64 { return float64(g.Tunnels()) }),
 		f("memory_bytes", memory, prometheus.Labels{"state": "used"}, func() float64 { used, _ := g.Memory(); return float64(used) }),
 		f("memory_bytes", memory, prometheus.Labels{"state": "limit"}, func() float64 { _, total := g.Memory(); return float64(total) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: "admission_refused_total", Help: "Requests refused for want of body buffers."},
@@ -308,6 +315,10 @@ func (m *Metrics) setDependency(kind, name string, up bool) {
 	}
 	m.dependency.WithLabelValues(kind, name).Set(v)
 }
+
+// Forward counts what became of a CONNECT, or of a plain request for another host: intercepted, tunnelled, relayed, refused,
+// failed.
+func (m *Metrics) Forward(result string) { m.forward.WithLabelValues(result).Inc() }
 
 // Reload counts a reload of the configuration.
 func (m *Metrics) Reload(ok bool) {

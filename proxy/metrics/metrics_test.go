@@ -22,7 +22,7 @@ func newTest(t *testing.T) (*Metrics, *prometheus.Registry) {
 	m, err := New(reg, Gauges{
 		InFlight: func() int64 { return 1 }, Connections: func() int64 { return 2 }, Memory: func() (int64, int64) { return 3, 4 },
 		Refused: func() uint64 { return 5 }, Caches: func() map[string]int { return map[string]int{"read": 6} },
-		Scrape: func() {},
+		Scrape: func() {}, Tunnels: func() int64 { return 7 },
 	}, "v0")
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func TestNamesAndLabelsAreTheContract(t *testing.T) {
 		"upstream_requests_total": "code,upstream", "upstream_seconds": "upstream", "upstream_connections": "state,upstream",
 		"upstream_retries_total": "", "upstream_clock_offset_seconds": "", "kms_requests_total": "key,op,result", "kms_seconds": "key",
 		"cache_requests_total": "cache,result", "cache_entries": "cache", "dependency_up": "kind,name", "config_reloads_total": "result",
-		"build_info": "go,version", "audit_lines_total": "result",
+		"build_info": "go,version", "audit_lines_total": "result", "forward_total": "result", "forward_tunnels": "",
 	}
 	families, err := reg.Gather()
 	if err != nil {

@@ -6,6 +6,7 @@ var (
 	// Access.
 
 	AccessDenied                      = Error{Code: "AccessDenied", Status: 403, Message: "Access Denied."}
+	ProxyAuthenticationRequired       = Error{Code: "ProxyAuthenticationRequired", Status: 407, Message: "The forward proxy demands a user name and a password."}
 	AllAccessDisabled                 = Error{Code: "AllAccessDisabled", Status: 403, Message: "All access to this object has been disabled."}
 	AccountProblem                    = Error{Code: "AccountProblem", Status: 403, Message: "There is a problem with your account that prevents the operation from completing successfully."}
 	SignatureDoesNotMatch             = Error{Code: "SignatureDoesNotMatch", Status: 403, Message: "The request signature we calculated does not match the signature you provided. Check your key and signing method."}
@@ -65,6 +66,7 @@ var (
 	MalformedPolicy              = Error{Code: "MalformedPolicy", Status: 400, Message: "Policies must be valid JSON and the first byte must be '{'"}
 	MissingRequestBodyError      = Error{Code: "MissingRequestBodyError", Status: 400, Message: "Request Body is empty"}
 	MethodNotAllowed             = Error{Code: "MethodNotAllowed", Status: 405, Message: "The specified method is not allowed against this resource."}
+	BadGateway                   = Error{Code: "BadGateway", Status: 502, Message: "The host cannot be reached."}
 	NotImplemented               = Error{Code: "NotImplemented", Status: 501, Message: "A header you provided implies functionality that is not implemented."}
 	InvalidTag                   = Error{Code: "InvalidTag", Status: 400, Message: "The tag provided was not a valid tag."}
 	InvalidStorageClass          = Error{Code: "InvalidStorageClass", Status: 400, Message: "The storage class you specified is not valid"}
@@ -115,7 +117,7 @@ var (
 
 // catalogue lists every entry that a code alone selects.
 var catalogue = []Error{
-	AccessDenied, AllAccessDisabled, AccountProblem, SignatureDoesNotMatch,
+	AccessDenied, AllAccessDisabled, AccountProblem, SignatureDoesNotMatch, ProxyAuthenticationRequired, BadGateway,
 	InvalidAccessKeyID, AuthorizationHeaderMalformed, AuthorizationQueryParametersError, RequestTimeTooSkewed,
 	InvalidToken, ExpiredToken, MissingSecurityHeader, InvalidSecurity,
 	InvalidPolicyDocument, AccessForbidden, NoSuchBucket, NoSuchKey,

@@ -1,0 +1,213 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"s3veil/proxy/forward"
+	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3op"
+	"s3veil/sigv4"
+)
+
+// via is how a request came over the forward port: in absolute form, or inside an intercepted CONNECT.
+type via struct {
+	connected bool           // inside a CONNECT
+	target    forward.Target // of the CONNECT, or of the request
+	place     forward.Place
+	other     bool // the business of another host, which s3veil has no part in
+}
+
+// intercepted is a connection inside a CONNECT, as the engine sees it. It does not rest: its buffers are those of the
+// connection that the CONNECT came over.
+type intercepted struct {
+	net.Conn
+	counted *countedConn
+	target  forward.Target
+}
+
+func (c *intercepted) tcp() *countedConn { return c.counted }
+
+// interceptedTLS is an intercepted connection in the form in which the engine recognises TLS.
+type interceptedTLS struct {
+	intercepted
+	tls *tls.Conn
+}
+
+// Handshake is done by then.
+func (c *interceptedTLS) Handshake() error { return c.tls.Handshake() }
+
+// ConnectionState makes the engine see TLS.
+func (c *interceptedTLS) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
+
+// viaOf tells how a connection was accepted, nil for the S3 port.
+func viaOf(c net.Conn) *via {
+	switch c := c.(type) {
+	case *intercepted:
+		return &via{connected: true, target: c.target}
+	case *interceptedTLS:
+		return &via{connected: true, target: c.target}
+	}
+	if counted, ok := countedBelow(c); ok && counted.forward {
+		return &via{}
+	}
+	return nil
+}
+
+// addForward makes the forward proxy of a generation of settings.
+func (s *Server) addForward(st *state) error {
+	if st.settings.Forward == nil {
+		return nil
+	}
+	o := *st.settings.Forward
+	o.Own = s.own.list
+	f, err := forward.New(o)
+	if err != nil {
+		return fmt.Errorf("forward: %w", err)
+	}
+	if len(o.AnySignatureFrom) > 0 && st.clients[o.Client] == nil {
+		return fmt.Errorf("forward: no client %q", o.Client)
+	}
+	st.forward = f
+	for _, unknown := range []bool{false, true} {
+		v := s.newVerifier(st)
+		v.Region, v.AnyUnknownKey = func(string) bool { return true }, unknown
+		if unknown {
+			st.foreignAny = v
+		} else {
+			st.foreign = v
+		}
+	}
+	return nil
+}
+
+// verifier checks signatures by the rules of the port that the request came over.
+func (x *exchange) verifier() *sigv4.Verifier {
+	switch {
+	case x.via == nil:
+		return x.st.verifier
+	case x.st.forward.TrustsSignatures(x.source):
+		return x.st.foreignAny
+	}
+	return x.st.foreign
+}
+
+// enter judges a request that came over the forward port. It returns how its bucket is found; nil means that the request is
+// for another host.
+func (x *exchange) enter() (*s3op.Router, error) {
+	f := x.st.forward
+	if f == nil {
+		return nil, forwardRefused("the forward proxy is switched off")
+	}
+	if !f.Admits(x.source) {
+		return nil, forwardRefused("clients may not come from " + x.source.String())
+	}
+	err := x.findTarget(f)
+	if err != nil {
+		return nil, err
+	}
+	if !x.via.place.S3 {
+		x.via.other = true
+		return nil, x.checkRelay()
+	}
+	return &s3op.Router{Domains: []string{x.via.place.Domain}}, nil
+}
+
+// findTarget holds a request's target and its Host header against each other and against the rules.
+func (x *exchange) findTarget(f *forward.Forward) error {
+	if n := x.head.count("host"); n != 1 {
+		return forwardMalformed(fmt.Errorf("%d Host headers", n))
+	}
+	host := x.head.get("host")
+	if x.via.connected {
+		if !x.via.target.Is(x.head.host, x.via.target.Port) || !x.via.target.Is(host, x.via.target.Port) {
+			return forwardMalformed(fmt.Errorf("request for %q inside a CONNECT to %s", x.head.host, x.via.target))
+		}
+		var err error
+		if x.via.place, err = f.Classify(x.via.target); err == nil && !x.via.place.S3 {
+			err = &forward.Refusal{Reason: x.via.target.String() + " is not an S3 host any more"}
+		}
+		return forwardError(err)
+	}
+	if x.head.scheme == "" {
+		return forwardMalformed(fmt.Errorf("a request in origin form on the forward port"))
+	}
+	if err := x.authenticateProxy(f); err != nil {
+		return err
+	}
+	target, err := forward.ParseTarget(x.head.host, schemePort[x.head.scheme])
+	if err != nil {
+		return forwardMalformed(err)
+	}
+	if !target.Is(host, schemePort[x.head.scheme]) {
+		return forwardMalformed(fmt.Errorf("target %s, but Host %q", target, host))
+	}
+	x.via.target, x.head.host = target, host // signatures are over the header as it was sent
+	x.via.place, err = f.Decide(target)
+	return forwardError(err)
+}
+
+var schemePort = map[string]uint16{"http": 80, "https": 443}
+
+// authenticateProxy checks Proxy-Authorization.
+func (x *exchange) authenticateProxy(f *forward.Forward) error {
+	if f.Users == nil {
+		return nil
+	}
+	if _, ok := f.Users.Verify(x.head.get("proxy-authorization")); ok && x.head.count("proxy-authorization") == 1 {
+		return nil
+	}
+	return s3err.ProxyAuthenticationRequired.Closing()
+}
+
+// forwardRefused is the answer to what the forward proxy does for nobody, or not for this client.
+func forwardRefused(reason string) error {
+	return s3err.AccessDenied.Say("s3veil forward proxy: " + reason + ".").With(&forward.Refusal{Reason: reason}).Closing()
+}
+
+// forwardMalformed is the answer to requests that a forward proxy cannot have got from a client in its right mind.
+func forwardMalformed(cause error) error {
+	return s3err.InvalidRequest.Say("s3veil forward proxy: " + cause.Error() + ".").With(cause).Closing()
+}
+
+// forwardError turns what package forward says into an answer.
+func forwardError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if r, ok := err.(*forward.Refusal); ok {
+		return forwardRefused(r.Reason)
+	}
+	return s3err.BadGateway.With(err).Closing()
+}
+
+// ownAddrs are the listeners of the process: the forward proxy leads nobody to them.
+type ownAddrs struct {
+	mu    sync.Mutex
+	addrs []netip.AddrPort
+}
+
+// Protect adds a listener's address to those that the forward proxy does not connect to. The servers of this package are
+// among them by themselves.
+func (s *Server) Protect(addr net.Addr) {
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		s.own.mu.Lock()
+		defer s.own.mu.Unlock()
+		s.own.addrs = append(s.own.addrs, tcp.AddrPort())
+	}
+}
+
+func (o *ownAddrs) list() []netip.AddrPort {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.addrs[:len(o.addrs):len(o.addrs)]
+}
+
+// dialOther connects to another host.
+func (x *exchange) dialOther() (net.Conn, error) {
+	return x.st.forward.Dial(context.Background(), x.via.target, x.source)
+}

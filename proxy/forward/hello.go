@@ -1,0 +1,56 @@
+package forward
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"time"
+)
+
+// maxHello bounds what is held of a client until its first message of TLS is whole.
+const maxHello = 32 << 10
+
+// helloName reads the name that the beginning of a TLS connection asks for. done is false while more bytes are needed;
+// what is no TLS has no name.
+func helloName(start []byte) (name string, done bool) {
+	if len(start) == 0 {
+		return "", false
+	}
+	if start[0] != 22 { // a handshake record (RFC 8446 5.1)
+		return "", true
+	}
+	c := &replay{r: bytes.NewReader(start)}
+	err := tls.Server(c, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		name, done = hello.ServerName, true
+		return nil, errSeen
+	}}).Handshake()
+	if done {
+		return name, true
+	}
+	return "", !errors.Is(err, errMore) || len(start) >= maxHello
+}
+
+var (
+	errSeen = errors.New("seen")
+	errMore = errors.New("more bytes are needed")
+)
+
+// replay is a connection whose client has sent some bytes and says no more.
+type replay struct{ r *bytes.Reader }
+
+func (c *replay) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = errMore
+	}
+	return n, err
+}
+func (c *replay) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *replay) Close() error                     { return nil }
+func (c *replay) LocalAddr() net.Addr              { return nil }
+func (c *replay) RemoteAddr() net.Addr             { return nil }
+func (c *replay) SetDeadline(time.Time) error      { return nil }
+func (c *replay) SetReadDeadline(time.Time) error  { return nil }
+func (c *replay) SetWriteDeadline(time.Time) error { return nil }

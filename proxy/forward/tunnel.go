@@ -1,0 +1,135 @@
+package forward
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// tunnelIdle ends a tunnel in which nothing has moved.
+const tunnelIdle = 10 * time.Minute
+
+// Tunnel copies bytes between a client and another host.
+type Tunnel struct {
+	client, host net.Conn
+	// forbids says what is wrong with a name that the client's TLS asks for; nil for nothing.
+	forbids func(name string) error
+
+	moved    atomic.Int64 // Unix nanoseconds of the last byte
+	up, down atomic.Int64
+	once     sync.Once
+	refused  error
+}
+
+// NewTunnel joins two connections. A client whose TLS asks for an S3 host is cut off: it has asked the proxy for another
+// host, and objects would slip past.
+func (f *Forward) NewTunnel(client, host net.Conn) *Tunnel {
+	t := &Tunnel{client: client, host: host, forbids: func(name string) error {
+		place, err := f.ClassifyName(name)
+		if err == nil && place.S3 {
+			err = refuse("TLS in a tunnel to another host asks for the S3 host %s", name)
+		}
+		return err
+	}}
+	t.moved.Store(time.Now().UnixNano())
+	return t
+}
+
+// Run copies until both sides have ended, or one of them fails. It closes both. A *Refusal tells that the client was cut off.
+func (t *Tunnel) Run() (up, down int64, err error) {
+	defer t.Close()
+	var both sync.WaitGroup
+	both.Go(func() {
+		if !t.copy(t.client, t.host, &t.down) {
+			t.Close()
+		}
+	})
+	both.Go(func() {
+		if !t.hello() || !t.copy(t.host, t.client, &t.up) {
+			t.Close()
+		}
+	})
+	both.Wait()
+	return t.up.Load(), t.down.Load(), t.refused
+}
+
+// Close ends the tunnel.
+func (t *Tunnel) Close() {
+	t.once.Do(func() {
+		_ = t.client.Close()
+		_ = t.host.Close()
+	})
+}
+
+// Idle is the time since the last byte.
+func (t *Tunnel) Idle() time.Duration { return time.Since(time.Unix(0, t.moved.Load())) }
+
+// hello passes the first bytes of the client on, once it is known what they ask for.
+func (t *Tunnel) hello() bool {
+	start := make([]byte, 0, 4<<10)
+	for {
+		if len(start) == cap(start) {
+			start = append(start, 0)[:len(start)]
+		}
+		n, err := t.read(t.client, start[len(start):cap(start)])
+		start = start[:len(start)+n]
+		name, done := helloName(start)
+		if name != "" {
+			if t.refused = t.forbids(name); t.refused != nil {
+				return false
+			}
+		}
+		if done || err != nil {
+			_, werr := t.host.Write(start)
+			t.up.Add(int64(len(start)))
+			if errors.Is(err, io.EOF) {
+				return werr == nil && closeWrite(t.host)
+			}
+			return err == nil && werr == nil
+		}
+	}
+}
+
+// read waits for bytes as long as the tunnel is not idle: what moves in one direction keeps the other one open.
+func (t *Tunnel) read(c net.Conn, p []byte) (int, error) {
+	for {
+		_ = c.SetReadDeadline(time.Unix(0, t.moved.Load()).Add(tunnelIdle))
+		n, err := c.Read(p)
+		if n > 0 {
+			t.moved.Store(time.Now().UnixNano())
+		}
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && t.Idle() < tunnelIdle {
+			continue
+		}
+		return n, err
+	}
+}
+
+// copy moves bytes until src ends, and then ends dst's incoming side. It reports whether the other direction may go on.
+func (t *Tunnel) copy(dst, src net.Conn, count *atomic.Int64) bool {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := t.read(src, buf)
+		if n > 0 {
+			if _, err := dst.Write(buf[:n]); err != nil {
+				return false
+			}
+			count.Add(int64(n))
+		}
+		if errors.Is(err, io.EOF) {
+			return closeWrite(dst)
+		}
+		if err != nil {
+			return false
+		}
+	}
+}
+
+func closeWrite(c net.Conn) bool {
+	h, ok := c.(interface{ CloseWrite() error })
+	return ok && h.CloseWrite() == nil
+}

@@ -1,0 +1,148 @@
+package forward
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pipe is two ends of a TCP connection over loopback.
+func pipe(t *testing.T) (a, b net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if a, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []net.Conn{a, b} {
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		t.Cleanup(func() { c.Close() })
+	}
+	return a, b
+}
+
+type outcome struct {
+	up, down int64
+	err      error
+}
+
+// tunnelTest starts a tunnel between a client and a host.
+func tunnelTest(t *testing.T, f *Forward) (client, host net.Conn, end chan outcome) {
+	client, inner := pipe(t)
+	outer, host := pipe(t)
+	end = make(chan outcome, 1)
+	tunnel := f.NewTunnel(inner, outer)
+	go func() {
+		up, down, err := tunnel.Run()
+		end <- outcome{up, down, err}
+	}()
+	return client, host, end
+}
+
+func TestTunnelCarriesBytesAsTheyAre(t *testing.T) {
+	client, host, end := tunnelTest(t, newTest(t, Options{Hosts: []string{AWS}}))
+	if _, err := io.WriteString(host, "the server speaks first\n"); err != nil {
+		t.Fatal(err)
+	}
+	greeting := make([]byte, 24)
+	if _, err := io.ReadFull(client, greeting); err != nil {
+		t.Fatal(err)
+	}
+	up := bytes.Repeat([]byte{0, 255, 1, '\r', '\n'}, 100_000)
+	go func() {
+		_, _ = client.Write(up)
+		_ = client.(*net.TCPConn).CloseWrite()
+	}()
+	got, err := io.ReadAll(host) // the end of one direction arrives while the other one goes on
+	if err != nil || !bytes.Equal(got, up) {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	if _, err := io.WriteString(host, "answer"); err != nil {
+		t.Fatal(err)
+	}
+	host.Close()
+	if got, err := io.ReadAll(client); err != nil || string(got) != "answer" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if o := <-end; o.up != int64(len(up)) || o.down != 30 || o.err != nil {
+		t.Errorf("%+v", o)
+	}
+}
+
+// Whoever asks the proxy for one host and TLS for an S3 host would take objects past it.
+func TestTunnelsToS3InDisguiseAreCut(t *testing.T) {
+	for name, refused := range map[string]bool{"bucket.s3.eu-west-1.amazonaws.com": true, "x.s3-accesspoint.us-east-1.amazonaws.com": true, "kms.eu-west-1.amazonaws.com": false, "www.example": false} {
+		client, host, end := tunnelTest(t, newTest(t, Options{Hosts: []string{AWS}}))
+		go func() { _ = tls.Client(client, &tls.Config{ServerName: name}).Handshake() }()
+		first := make([]byte, 1)
+		_, err := io.ReadFull(host, first)
+		if refused {
+			if err == nil {
+				t.Errorf("%s: bytes reach the host", name)
+			}
+			if o := <-end; !isRefusal(o.err) || !strings.Contains(o.err.Error(), name) {
+				t.Errorf("%s: %+v", name, o)
+			}
+			continue
+		}
+		if err != nil || first[0] != 22 {
+			t.Errorf("%s: %v", name, err)
+		}
+		host.Close()
+		<-end
+	}
+}
+
+func TestNameOfAHelloInPieces(t *testing.T) {
+	var hello bytes.Buffer
+	c := &recorder{Writer: &hello}
+	_ = tls.Client(c, &tls.Config{ServerName: "www.example", NextProtos: []string{"h2", strings.Repeat("x", 200)}}).Handshake()
+	all := hello.Bytes()
+	for n := range all {
+		if name, done := helloName(all[:n]); name != "" || done {
+			t.Fatalf("after %d of %d bytes: %q, %t", n, len(all), name, done)
+		}
+	}
+	if name, done := helloName(all); name != "www.example" || !done {
+		t.Errorf("whole: %q, %t", name, done)
+	}
+	for _, text := range []string{"GET / HTTP/1.1\r\n", "SSH-2.0", "\x16\x03\x01\x00\x05hello", "\x16garbage that is no TLS at all"} {
+		if name, done := helloName([]byte(text)); name != "" || !done {
+			t.Errorf("%q: %q, %t", text, name, done)
+		}
+	}
+	if _, done := helloName(append([]byte("\x16\x03\x01\x40\x00\x01\x00\xff\xff"), make([]byte, maxHello)...)); !done {
+		t.Error("a hello without an end is waited for")
+	}
+}
+
+// recorder is a connection that keeps what is sent and never answers.
+type recorder struct {
+	replay
+	io.Writer
+}
+
+func (r *recorder) Write(p []byte) (int, error) { return r.Writer.Write(p) }
+func (r *recorder) Read([]byte) (int, error)    { return 0, errors.New("no answer") }
+
+func FuzzHelloName(f *testing.F) {
+	f.Add([]byte("\x16\x03\x01\x00\x05hello"))
+	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, start []byte) {
+		name, done := helloName(start)
+		if name != "" && !done {
+			t.Errorf("a name, and more bytes are waited for")
+		}
+	})
+}
