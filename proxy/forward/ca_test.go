@@ -26,7 +26,7 @@ func testCA(t *testing.T, life time.Duration, hosts ...string) (*CA, *x509.CertP
 }
 
 // shake does a handshake with a client that asks for name and trusts pool.
-func shake(t *testing.T, f *Forward, target Target, name string, pool *x509.CertPool) (server, client error, state tls.ConnectionState) {
+func shake(t *testing.T, f *Forward, target Target, name string, pool *x509.CertPool) (state tls.ConnectionState, server, client error) {
 	t.Helper()
 	a, b := pipe(t)
 	done := make(chan error, 1)
@@ -40,7 +40,7 @@ func shake(t *testing.T, f *Forward, target Target, name string, pool *x509.Cert
 	client = c.Handshake()
 	state = c.ConnectionState()
 	b.Close()
-	return <-done, client, state
+	return state, <-done, client
 }
 
 func TestLeafOfAHost(t *testing.T) {
@@ -48,7 +48,7 @@ func TestLeafOfAHost(t *testing.T) {
 	f := newTest(t, Options{CA: ca, Hosts: []string{AWS}})
 	for _, host := range []string{"s3.eu-west-1.amazonaws.com", "a.dotted.bucket.s3.amazonaws.com", "my_bucket.minio.example", "192.0.2.7",
 		strings.Repeat("b", 63) + ".s3.eu-west-1.amazonaws.com"} {
-		server, client, state := shake(t, f, Target{host, 443}, host, pool)
+		state, server, client := shake(t, f, Target{host, 443}, host, pool)
 		if server != nil && !strings.Contains(server.Error(), "closed") || client != nil {
 			t.Errorf("%s: %v, %v", host, server, client)
 			continue
@@ -61,7 +61,7 @@ func TestLeafOfAHost(t *testing.T) {
 			t.Errorf("%s: protocol %q", host, state.NegotiatedProtocol)
 		}
 	}
-	server, _, _ := shake(t, f, Target{"s3.amazonaws.com", 443}, "other.amazonaws.com", pool)
+	_, server, _ := shake(t, f, Target{"s3.amazonaws.com", 443}, "other.amazonaws.com", pool)
 	var name *NameError
 	if !errors.As(server, &name) || name.Asked != "other.amazonaws.com" {
 		t.Errorf("another name than CONNECT's: %v", server)
@@ -73,7 +73,7 @@ func TestNameConstraintsConfineTheCA(t *testing.T) {
 	ca, pool := testCA(t, time.Hour, "minio.example")
 	f := newTest(t, Options{CA: ca})
 	for host, good := range map[string]bool{"minio.example": true, "b.minio.example": true, "example": false, "www.bank.example": false, "xminio.example": false, "192.0.2.1": false, "::1": false} {
-		if _, client, _ := shake(t, f, Target{host, 443}, host, pool); (client == nil) != good {
+		if _, _, client := shake(t, f, Target{host, 443}, host, pool); (client == nil) != good {
 			t.Errorf("%s: %v", host, client)
 		}
 	}
