@@ -48,3 +48,26 @@ install_clients() {
 tagged_packages() {
   git grep -l '^//go:build integration' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|'
 }
+
+# build_vault: the Vault server of the integration tests, built once per version into the cache. It has a module of its own
+# outside the repository, because no module here may require Vault. Vault's own go.mod replaces its SDK by a folder of its
+# repository, so its list of modules is taken over with the published SDK that fits. About 2 minutes cold, 80 MB.
+build_vault() {
+  local version=v1.13.1 sdk=v0.8.1 source=$PWD/.ci/vault/main.go cache dir mod
+  cache=${XDG_CACHE_HOME:-$HOME/.cache}/s3veil-vault/$version-$(sha256sum "$source" | cut -c1-12)
+  export S3VEIL_TEST_VAULT=$cache/vault
+  [ -x "$S3VEIL_TEST_VAULT" ] && return
+  dir=$(mktemp -d)
+  (
+    cd "$dir"
+    printf 'module vaultserver\n\ngo 1.21\n' >go.mod
+    mod=$(go mod download -json "github.com/hashicorp/vault@$version" | sed -n 's/.*"GoMod": "\(.*\)",.*/\1/p')
+    sed -E -e 's/^module .*/module vaultserver/' -e '/^replace github.com\/hashicorp\/vault.*=> \.\//d' "$mod" >go.mod
+    printf '\nrequire github.com/hashicorp/vault %s\nreplace github.com/hashicorp/vault/sdk => github.com/hashicorp/vault/sdk %s\n' \
+      "$version" "$sdk" >>go.mod
+    cp "$source" main.go
+    mkdir -p "$cache"
+    CGO_ENABLED=0 GOFLAGS=-mod=mod go build -ldflags '-s -w' -o "$cache/vault" .
+  )
+  rm -rf "$dir"
+}
