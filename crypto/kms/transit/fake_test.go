@@ -107,7 +107,7 @@ func provider(t *testing.T, o transit.Options) *transit.Provider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.Close)
+	t.Cleanup(func() { _ = p.Close() })
 	return p
 }
 

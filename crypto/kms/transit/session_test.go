@@ -26,7 +26,7 @@ func bubble(t *testing.T, o transit.Options, prepare func(*fake), run func(*test
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer p.Close()
+		defer func() { _ = p.Close() }()
 		p.SetTransport(f)
 		run(t, f, p)
 	})
@@ -72,7 +72,7 @@ func TestLoginTokensAreRenewedAndReplaced(t *testing.T) {
 		if renewals < 20 || renewals > 70 {
 			t.Errorf("%d renewals in a day with a lease of an hour", renewals)
 		}
-		p.Close()
+		_ = p.Close()
 		before := f.count("auth/token/renew-self") + f.logins
 		time.Sleep(24 * time.Hour)
 		if n := f.count("auth/token/renew-self") + f.logins; n != before {

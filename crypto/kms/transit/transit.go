@@ -115,9 +115,10 @@ func loopback(host string) bool {
 func (p *Provider) Name() string { return "transit" }
 
 // Close ends the renewal of tokens and idle connections. Calls that are under way end as they would.
-func (p *Provider) Close() {
+func (p *Provider) Close() error {
 	p.session.close()
 	p.client.http.CloseIdleConnections()
+	return nil
 }
 
 // Generate has the server draw a data key and wrap it.
