@@ -191,8 +191,10 @@ type KMSKey struct {
 	// URL of the KMS in place of the public one.
 	Endpoint string `yaml:"endpoint" of:"awskms gcpkms azurekv"`
 	// PEM file of CAs in place of the system's.
-	CAFile Path      `yaml:"ca_file" of:"awskms transit gcpkms azurekv"`
-	AWSKMS AWSKMSKey `yaml:",inline" of:"awskms"`
+	CAFile  Path       `yaml:"ca_file" of:"awskms transit gcpkms azurekv"`
+	AWSKMS  AWSKMSKey  `yaml:",inline" of:"awskms"`
+	Transit TransitKey `yaml:",inline" of:"transit"`
+	GCPKMS  GCPKey     `yaml:",inline" of:"gcpkms"`
 }
 
 // Outage is the policy while a KMS cannot be reached.

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,14 +18,22 @@ const (
 	tableEnd   = "<!-- end of keys -->\n"
 )
 
-// fieldComments reads the comments of every field of every struct in config.go, by "Type.Field".
+// fieldComments reads the comments of every field of every struct in config.go and of the key providers, by "Type.Field".
 func fieldComments(t *testing.T) map[string]string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
 	out := map[string]string{}
+	files, _ := filepath.Glob("kms_*.go")
+	for _, name := range append(files, "config.go") {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fieldsOf(file, out)
+	}
+	return out
+}
+
+func fieldsOf(file *ast.File, out map[string]string) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -39,7 +48,6 @@ func fieldComments(t *testing.T) map[string]string {
 		}
 		return true
 	})
-	return out
 }
 
 // rows lists the keys below a struct as rows of the manual's table.
@@ -48,7 +56,10 @@ func rows(t *testing.T, typ reflect.Type, path string, comments map[string]strin
 		f := typ.Field(i)
 		key, inline := yamlKey(f)
 		if inline {
-			continue // documented where the struct stands by itself
+			if f.Tag.Get("of") != "" {
+				out = append(out, rows(t, f.Type, path, comments)...)
+			}
+			continue // otherwise documented where the struct stands by itself
 		}
 		key = join(path, key)
 		comment := comments[typ.Name()+"."+f.Name]
@@ -65,7 +76,7 @@ func rows(t *testing.T, typ reflect.Type, path string, comments map[string]strin
 			def = "`" + text + "`"
 		}
 		shown := "`" + key + suffix + "`"
-		if ft == secretType {
+		if _, own := fieldByKey(reflect.New(typ).Elem(), f.Tag.Get("yaml")+"_file"); ft == secretType && !own {
 			shown += ", `" + key + "_file`"
 		}
 		out = append(out, fmt.Sprintf("| %s | %s | %s |\n", shown, def, strings.ReplaceAll(comment, "|", `\|`)))

@@ -32,7 +32,9 @@ var keyProviders map[string]keyProvider
 
 func init() { // here and not in the declaration, because checks refer to this table
 	keyProviders = map[string]keyProvider{
-		"awskms": {checkAWSKMS, openAWSKMS},
+		"awskms":  {checkAWSKMS, openAWSKMS},
+		"transit": {checkTransit, openTransit},
+		"gcpkms":  {checkGCP, openGCP},
 	}
 }
 
