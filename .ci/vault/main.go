@@ -46,9 +46,11 @@ func main() {
 // noPlugins is a registry without plugins: what the server knows is compiled in.
 type noPlugins struct{}
 
-func (noPlugins) Contains(string, consts.PluginType) bool                           { return false }
-func (noPlugins) Get(string, consts.PluginType) (func() (interface{}, error), bool) { return nil, false }
-func (noPlugins) Keys(consts.PluginType) []string                                   { return nil }
+func (noPlugins) Contains(string, consts.PluginType) bool { return false }
+func (noPlugins) Get(string, consts.PluginType) (func() (interface{}, error), bool) {
+	return nil, false
+}
+func (noPlugins) Keys(consts.PluginType) []string { return nil }
 func (noPlugins) DeprecationStatus(string, consts.PluginType) (consts.DeprecationStatus, bool) {
 	return consts.Unknown, false
 }

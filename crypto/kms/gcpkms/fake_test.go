@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"testing"
 
 	"s3veil/crypto/kms/gcpkms"
+	"s3veil/crypto/kms/kmstest"
 )
 
 // The API has no emulator that is maintained, runs here and knows key states and checksums. fake follows the reference of
@@ -29,6 +31,7 @@ type fake struct {
 	*httptest.Server
 	mu      sync.Mutex
 	keys    map[string]*fakeKey
+	fault   *kmstest.Fault                                    // what goes wrong with every call of a key
 	grants  int                                               // tokens given
 	revoked map[string]bool                                   // tokens
 	hook    func(w http.ResponseWriter, r *http.Request) bool // answers in the place of the API
@@ -88,6 +91,13 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/computeMetadata/"):
 		fmt.Fprint(w, "p1")
 	case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/v1/"):
+		if f.fault != nil {
+			fault := *f.fault
+			f.mu.Unlock() // a fault may hang, and does not touch the fake
+			defer f.mu.Lock()
+			serveFault(w, r, fault)
+			return
+		}
 		if f.hook == nil || !f.hook(w, r) {
 			f.serveKey(w, r)
 		}
@@ -251,4 +261,33 @@ func open(t *testing.T, o gcpkms.Options) *gcpkms.Provider {
 	}
 	t.Cleanup(func() { _ = p.Close() })
 	return p
+}
+
+// breaks makes every call of a key go wrong until undo.
+func (f *fake) breaks(what kmstest.Fault) (undo func()) {
+	f.set(func() { f.fault = &what })
+	return func() { f.set(func() { f.fault = nil }) }
+}
+
+func serveFault(w http.ResponseWriter, r *http.Request, fault kmstest.Fault) {
+	switch fault {
+	case kmstest.Throttle:
+		refusal(w, 429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Cryptographic requests'.")
+	case kmstest.ServerError:
+		refusal(w, 503, "UNAVAILABLE", "The service is currently unavailable.")
+	case kmstest.Denied:
+		refusal(w, 403, "PERMISSION_DENIED", "Permission 'cloudkms.cryptoKeyVersions.useToDecrypt' denied on resource.")
+	case kmstest.Hang:
+		_, _ = io.Copy(io.Discard, r.Body) // so that the end of the connection is noticed
+		<-r.Context().Done()
+	case kmstest.NoAnswer:
+		panic(http.ErrAbortHandler)
+	case kmstest.Garbage:
+		_, _ = io.WriteString(w, "<html>not Google</html>")
+	case kmstest.Empty:
+		_, _ = io.WriteString(w, "{}")
+	case kmstest.ShortKey:
+		short := make([]byte, 16)
+		_ = json.NewEncoder(w).Encode(map[string]any{"plaintext": short, "plaintextCrc32c": crc(short)})
+	}
 }

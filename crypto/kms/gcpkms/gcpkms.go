@@ -229,19 +229,5 @@ func (p *Provider) Health(ctx context.Context) error { return p.KeyHealth(ctx, p
 
 // KeyHealth wraps and unwraps a canary under one key.
 func (p *Provider) KeyHealth(ctx context.Context, kek string) error {
-	ec := kms.RealmContext("canary", nil)
-	key, wrapped, err := p.Generate(ctx, kek, ec)
-	if err != nil {
-		return err
-	}
-	defer key.Zero()
-	back, err := p.Unwrap(ctx, kek, wrapped, ec)
-	if err != nil {
-		return err
-	}
-	defer back.Zero()
-	if back != key {
-		return fmt.Errorf("%w: gcpkms: canary under %q changed", kms.ErrBadCiphertext, kek)
-	}
-	return nil
+	return kms.Canary(ctx, p, kek)
 }

@@ -20,9 +20,11 @@ import (
 var realm = kms.RealmContext("r", nil)
 
 func TestConforms(t *testing.T) {
-	f := newFake(t, "a", "b", "off")
+	f := newFake(t, "a", "b", "off", "gone")
 	f.keys[ring+"off"].versions[0].state = "DISABLED"
-	kmstest.Run(t, kmstest.Subject{Provider: f.provider(t), Key: ring + "a", Other: ring + "b", Unknown: ring + "nobody", Disabled: ring + "off"})
+	f.keys[ring+"gone"].versions[0].state = "DESTROY_SCHEDULED"
+	kmstest.Run(t, kmstest.Subject{Provider: f.provider(t), Key: ring + "a", Other: ring + "b", Unknown: ring + "nobody", Disabled: ring + "off",
+		Deleted: ring + "gone", Fault: f.breaks})
 	if f.grants != 1 {
 		t.Errorf("%d access tokens", f.grants)
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"s3veil/crypto/kms/kmstest"
 	"s3veil/crypto/kms/transit"
 )
 
@@ -31,6 +33,7 @@ type fake struct {
 	hook      func(path string) (int, string)      // answers in the place of the fake; status 0 for none
 	lease     time.Duration                        // of logins
 	most      time.Duration                        // longest life of a login, 0 for any
+	fault     *kmstest.Fault                       // what goes wrong with every call of transit
 	login     map[string]func(map[string]any) bool // by path
 }
 
@@ -116,6 +119,13 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls[path]++
+	if f.fault != nil && strings.HasPrefix(path, "transit/") {
+		fault := *f.fault
+		f.mu.Unlock() // a fault may hang, and does not touch the fake
+		defer f.mu.Lock()
+		serveFault(w, r, fault)
+		return
+	}
 	if f.hook != nil {
 		if status, text := f.hook(path); status != 0 {
 			fail(w, status, text)
@@ -289,4 +299,32 @@ func (k *fakeKey) open(context []byte, text string) (plain []byte, problem strin
 		return nil, "cipher: message authentication failed"
 	}
 	return plain, ""
+}
+
+// breaks makes every call of transit go wrong until undo.
+func (f *fake) breaks(what kmstest.Fault) (undo func()) {
+	f.set(func() { f.fault = &what })
+	return func() { f.set(func() { f.fault = nil }) }
+}
+
+func serveFault(w http.ResponseWriter, r *http.Request, fault kmstest.Fault) {
+	switch fault {
+	case kmstest.Throttle:
+		fail(w, 429, "request path \"transit\": rate limit quota exceeded")
+	case kmstest.ServerError:
+		fail(w, 503, "Vault is sealed")
+	case kmstest.Denied:
+		fail(w, 403, "1 error occurred:\n\t* permission denied\n\n")
+	case kmstest.Hang:
+		_, _ = io.Copy(io.Discard, r.Body) // so that the end of the connection is noticed
+		<-r.Context().Done()
+	case kmstest.NoAnswer:
+		panic(http.ErrAbortHandler)
+	case kmstest.Garbage:
+		_, _ = io.WriteString(w, "<html>not Vault</html>")
+	case kmstest.Empty:
+		answer(w, map[string]any{}, nil)
+	case kmstest.ShortKey:
+		answer(w, map[string]any{"plaintext": make([]byte, 16), "ciphertext": "vault:v1:" + strings.Repeat("A", 80)}, nil)
+	}
 }

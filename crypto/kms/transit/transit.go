@@ -237,21 +237,7 @@ func (p *Provider) Health(ctx context.Context) error { return p.KeyHealth(ctx, p
 
 // KeyHealth wraps and unwraps a canary under one key.
 func (p *Provider) KeyHealth(ctx context.Context, kek string) error {
-	ec := kms.RealmContext("canary", nil)
-	key, wrapped, err := p.Generate(ctx, kek, ec)
-	if err != nil {
-		return err
-	}
-	defer key.Zero()
-	back, err := p.Unwrap(ctx, kek, wrapped, ec)
-	if err != nil {
-		return err
-	}
-	defer back.Zero()
-	if back != key {
-		return fmt.Errorf("%w: transit: canary under %q changed", kms.ErrBadCiphertext, kek)
-	}
-	return nil
+	return kms.Canary(ctx, p, kek)
 }
 
 // check finds out, once per key, whether the key uses the context: a fresh blob must not open in another one. A key
