@@ -249,7 +249,7 @@ type Bucket struct {
 	RequireSSE bool `yaml:"require_sse" default:"false"`
 	// Refuses requests that came without TLS, as S3 does under a policy with aws:SecureTransport: 403 AccessDenied.
 	RequireTLS bool `yaml:"require_tls" default:"false"`
-	// Formats of other encrypting clients. This build reads none.
+	// Objects of the Amazon S3 Encryption Client.
 	Foreign Foreign `yaml:"foreign"`
 }
 
@@ -275,16 +275,6 @@ type Manifest struct {
 	Policy string `yaml:"policy" default:"strict"`
 	// Records the random value of every part, which notices exchanged parts.
 	RecordNonce bool `yaml:"record_nonce" default:"false"`
-}
-
-// Foreign are formats of other encrypting clients.
-type Foreign struct {
-	// Reads them.
-	Read bool `yaml:"read" default:"false"`
-	// Reads the unauthenticated ones among them.
-	Legacy bool `yaml:"legacy" default:"false"`
-	// Looks for envelopes in instruction files.
-	InstructionFiles bool `yaml:"instruction_files" default:"false"`
 }
 
 // Format selects suites by number: 1 is AES-256-GCM, 2 is ChaCha20-Poly1305.

@@ -18,22 +18,28 @@ const (
 	tableEnd   = "<!-- end of keys -->\n"
 )
 
-// fieldComments reads the comments of every field of every struct in config.go and of the key providers, by "Type.Field".
+// fieldComments reads the comments of every field of every struct of the program, by "Type.Field".
 func fieldComments(t *testing.T) map[string]string {
 	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
 	out := map[string]string{}
-	files, _ := filepath.Glob("kms_*.go")
-	for _, name := range append(files, "config.go") {
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fieldsOf(file, out)
+		readComments(file, out)
 	}
 	return out
 }
 
-func fieldsOf(file *ast.File, out map[string]string) {
+func readComments(file *ast.File, out map[string]string) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -55,11 +61,14 @@ func rows(t *testing.T, typ reflect.Type, path string, comments map[string]strin
 	for i := range typ.NumField() {
 		f := typ.Field(i)
 		key, inline := yamlKey(f)
-		if inline {
-			if f.Tag.Get("of") != "" {
-				out = append(out, rows(t, f.Type, path, comments)...)
+		if of, ok := f.Tag.Lookup("of"); inline && ok {
+			for _, row := range rows(t, f.Type, path, comments) {
+				out = append(out, strings.Replace(row, " | ", " ("+of+") | ", 1))
 			}
-			continue // otherwise documented where the struct stands by itself
+			continue
+		}
+		if inline {
+			continue // documented where the struct stands by itself
 		}
 		key = join(path, key)
 		comment := comments[typ.Name()+"."+f.Name]

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestConfigurationsOfTheManualWork loads every example of docs/KMS.md, completed by a store and a client.
+// TestConfigurationsOfTheManualWork loads every example of docs/KMS.md and docs/MIGRATION.md, completed by a store and a client.
 func TestConfigurationsOfTheManualWork(t *testing.T) {
 	withoutAWS(t)
 	dir := fixtures(t)
@@ -15,6 +15,20 @@ func TestConfigurationsOfTheManualWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	migration, err := os.ReadFile("../../docs/MIGRATION.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := os.ReadFile("../../crypto/s3ec/testdata/rsa.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{"s3ec-aes.key": make([]byte, 32), "s3ec-rsa.pem": pair} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text = append(text, migration...)
 	n := 0
 	for block := range strings.SplitSeq(string(text), "```") {
 		body, ok := strings.CutPrefix(block, "yaml\nkms:")
@@ -32,7 +46,7 @@ func TestConfigurationsOfTheManualWork(t *testing.T) {
 			t.Errorf("example %d: %s", n, m)
 		}
 	}
-	if n < 2 {
+	if n < 3 {
 		t.Errorf("%d examples found", n)
 	}
 }

@@ -146,12 +146,11 @@ func (l *loaded) checkBucketWords(b *Bucket, p string) {
 	l.oneOf(p+".upload_id", b.UploadID, "auto", "token", "state")
 	l.oneOf(p+".verify", b.Verify, "stream", "full")
 	l.oneOf(p+".sse", b.SSE, "AES256", "none")
+	l.checkForeign(p+".foreign", &b.Foreign)
 	for _, f := range []struct {
 		key string
 		on  bool
 	}{
-		{"foreign.read", b.Foreign.Read}, {"foreign.legacy", b.Foreign.Legacy},
-		{"foreign.instruction_files", b.Foreign.InstructionFiles},
 		{"metadata.sealed", b.Metadata.Sealed}, {"padding", b.Padding}, {"verify", b.Verify == "full"},
 	} {
 		if f.on {

@@ -73,6 +73,9 @@ func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
 	}
 	w.keys(ctx, l, old, log)
 	w.settings.Buckets = l.buckets()
+	for i := range l.Buckets {
+		w.settings.Buckets[i].Foreign = w.foreign(l, index("buckets", i)+".foreign", &l.Buckets[i].Foreign)
+	}
 	w.settings.Cache = l.keyCache()
 	w.settings.Forward = l.forward(log)
 	return w
