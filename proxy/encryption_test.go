@@ -344,3 +344,20 @@ func inTLS(headers []string) []string {
 }
 
 func fieldOf(name, value string) sigv4.Field { return sigv4.Field{Name: name, Value: value} }
+
+// An application that encrypts for itself is served like any other: its keys are metadata.
+func TestClientsThatEncryptForThemselves(t *testing.T) {
+	f, _ := withKeys(t)
+	own := []string{"x-amz-meta-x-amz-key-v2", "ZWRr", "x-amz-meta-x-amz-iv", "aXY=", "x-amz-meta-x-amz-matdesc", "{}", "x-amz-meta-x-amz-cek-alg", "AES/GCM/NoPadding"}
+	f.must("PUT", "/data/cse", []byte("ciphertext of the client's own"), own...)
+	resp, got := f.must("GET", "/data/cse", nil)
+	for i := 0; i < len(own); i += 2 {
+		if resp.Header.Get(own[i]) != own[i+1] {
+			t.Errorf("%s: %q", own[i], resp.Header.Get(own[i]))
+		}
+	}
+	stored, _ := f.store.Get("data", "cse")
+	if string(got) != "ciphertext of the client's own" || bytes.Contains(stored.Data, []byte("ciphertext")) {
+		t.Errorf("%q, stored %q", got, stored.Data)
+	}
+}

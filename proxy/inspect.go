@@ -153,6 +153,10 @@ func (i *Inspection) open(x *exchange, o *object) {
 		return
 	}
 	i.Envelope = inspectEnvelope(sealed)
+	if sealed.Header().KID == envelope.CustomerKID {
+		i.problem(errors.New("encrypted under a customer's key (SSE-C): without it, nothing but the envelope can be read"))
+		return
+	}
 	if err := x.openEnvelope(&x.bucket, o, nil); err != nil {
 		o.attrs = nil
 		i.problem(fmt.Errorf("the envelope does not open: %w", err))

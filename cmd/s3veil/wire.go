@@ -81,9 +81,19 @@ func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
 	return w
 }
 
-// aliases are the further names of configured keys.
+// aliases are the further names of configured keys: those that are listed, and what AWS calls a key where it has one id only.
 func (l *loaded) aliases() map[string]string {
-	out := map[string]string{}
+	out, twice := map[string]string{}, map[string]bool{}
+	for i := range l.KMS.Keys {
+		k := &l.KMS.Keys[i]
+		if _, taken := out[k.Key]; k.Provider == "awskms" && k.Key != "" && !twice[k.Key] {
+			out[k.Key] = k.ID
+			if taken {
+				twice[k.Key] = true
+				delete(out, k.Key)
+			}
+		}
+	}
 	for i := range l.KMS.Keys {
 		for _, name := range l.KMS.Keys[i].Aliases {
 			out[name] = l.KMS.Keys[i].ID

@@ -257,7 +257,7 @@ func TestPairsOfTokens(t *testing.T) {
 	}
 	_, ofAnother, _, _ := sealPair(t, "UP", "UQ")
 	for what, bad := range map[string]string{
-		"completion token of another upload": envelope.PairID(token, ofAnother), "twice the same": envelope.PairID(token, token),
+		"completion token of another upload": envelope.PairID(token, ofAnother), "twice the same": envelope.PairID(token, token), "two completion tokens": envelope.PairID(completion, completion),
 		"exchanged": envelope.PairID(completion, token), "only one": "2." + token, "three": text + "." + token, "empty": "2.", "no completion": "2." + token + ".",
 	} {
 		if _, err := envelope.ParseUploadID(bad); !errors.Is(err, envelope.ErrToken) {

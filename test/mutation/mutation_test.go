@@ -22,7 +22,7 @@ type mutation struct {
 	old, new string // old occurs exactly once
 }
 
-// packages run for a file: those whose tests must notice.
+// packages run for a file, arguments of go test: those whose tests must notice.
 func packages(file string) []string {
 	dir := "./" + path.Dir(file)
 	if dir == "./crypto/stream" {
@@ -39,7 +39,7 @@ func TestEveryDefenceIsTested(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range slices.Concat(mutations, streamMutations, processMutations) {
+	for _, m := range slices.Concat(mutations, streamMutations, processMutations, encryptionMutations) {
 		t.Run(path.Base(path.Dir(m.file))+"/"+m.name, func(t *testing.T) {
 			out, err := run(t, root, m)
 			switch {

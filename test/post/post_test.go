@@ -196,6 +196,24 @@ func TestFieldsThatBecomeHeaders(t *testing.T) {
 	}
 }
 
+func TestFormsNameTheEncryption(t *testing.T) {
+	e := start(t)
+	context := base64.StdEncoding.EncodeToString([]byte(`{"app":"x"}`))
+	a := e.post(t, form{key: "kms", file: []byte("x"), extra: []field{{name: "x-amz-server-side-encryption", value: "aws:kms"},
+		{name: "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", value: "main"}, {name: "x-amz-server-side-encryption-context", value: context},
+		{name: "x-amz-server-side-encryption-bucket-key-enabled", value: "true"}}})
+	if a.status != 204 || a.header.Get("x-amz-server-side-encryption") != "aws:kms" || a.header.Get("x-amz-server-side-encryption-aws-kms-key-id") != "main" ||
+		a.header.Get("x-amz-server-side-encryption-bucket-key-enabled") != "true" {
+		t.Fatalf("%d %s %v", a.status, a.body, a.header)
+	}
+	if o := e.same(t, "kms", []byte("x")); o.ServerSideEncryption != "aws:kms" || *o.SSEKMSKeyId != "main" || !*o.BucketKeyEnabled {
+		t.Errorf("%v %v", o.ServerSideEncryption, o.SSEKMSKeyId)
+	}
+	unknown := e.post(t, form{key: "no", file: []byte("x"), extra: []field{{name: "x-amz-server-side-encryption", value: "aws:kms"},
+		{name: "x-amz-server-side-encryption-aws-kms-key-id", value: "nobody"}}})
+	e.refused(t, "unknown key", unknown, 400, "KMS.NotFoundException", "no")
+}
+
 func TestSmallFormsMayGoOnBehindTheFile(t *testing.T) {
 	e := start(t)
 	behind := []field{{name: "submit", value: "Upload"}}
