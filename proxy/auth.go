@@ -46,6 +46,7 @@ func (x *exchange) accept(auth *sigv4.Verified) error {
 	if x.client == nil {
 		return s3err.AccessDenied.With(fmt.Errorf("no client for %q", auth.AccessKey))
 	}
+	x.signs = x.st.signing(x.client)
 	if !x.client.AllowedFrom(x.source) {
 		return s3err.AccessDenied.With(fmt.Errorf("client %s may not come from %s", x.client.name, x.source))
 	}
@@ -96,7 +97,7 @@ var errReserved = fmt.Errorf("key lies under the reserved prefix")
 
 // findBucket resolves the bucket's rule and its demands.
 func (x *exchange) findBucket() error {
-	b, err := x.st.bucket(x.req.Bucket)
+	b, err := x.ruled(x.req.Bucket)
 	if err != nil {
 		return err
 	}
@@ -107,6 +108,15 @@ func (x *exchange) findBucket() error {
 	return nil
 }
 
+// ruled is the rule of a bucket, with the store that the request goes to.
+func (x *exchange) ruled(name string) (bucket, error) {
+	b, err := x.st.bucket(name)
+	if err == nil {
+		b.store, err = x.storeOf(b.store)
+	}
+	return b, err
+}
+
 // otherBucket resolves and authorises the source of a copy: it is a read.
 func (x *exchange) otherBucket(name, key string) (bucket, error) {
 	if !x.client.Allowed(s3op.Read, name, key) {
@@ -115,7 +125,7 @@ func (x *exchange) otherBucket(name, key string) (bucket, error) {
 	if s3op.Reserved(key) {
 		return bucket{}, s3err.AccessDenied.With(errReserved)
 	}
-	b, err := x.st.bucket(name)
+	b, err := x.ruled(name)
 	if err == nil && b.rule.RequireTLS && !x.tls {
 		err = s3err.AccessDenied.With(fmt.Errorf("bucket %s demands TLS", b.visible))
 	}
@@ -126,7 +136,7 @@ func (x *exchange) otherBucket(name, key string) (bucket, error) {
 func (st *state) visibleName(o *store, storeName string) (string, bool) {
 	for i := range st.settings.Buckets {
 		r := &st.settings.Buckets[i]
-		if orDefault(r.Upstream, "default") != o.name {
+		if orDefault(r.Upstream, "default") != o.base.name {
 			continue
 		}
 		target := orDefault(r.StoreName, r.Name)
@@ -140,7 +150,7 @@ func (st *state) visibleName(o *store, storeName string) (string, bool) {
 		if !ok {
 			continue
 		}
-		if b, err := st.bucket(name); err == nil && b.store == o && b.name == storeName {
+		if b, err := st.bucket(name); err == nil && b.store == o.base && b.name == storeName {
 			return name, true
 		}
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,13 +21,12 @@ func (x *exchange) listBuckets() error {
 		return err
 	}
 	var all s3xml.BucketList
-	names := make([]string, 0, len(x.st.stores))
-	for name := range x.st.stores {
-		names = append(names, name)
+	stores, err := x.stores()
+	if err != nil {
+		return err
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		if err := x.addBuckets(x.st.stores[name], &all); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(stores)) {
+		if err := x.addBuckets(stores[name], &all); err != nil {
 			return err
 		}
 	}

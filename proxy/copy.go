@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"maps"
 	"strings"
 
@@ -344,7 +343,7 @@ func (x *exchange) pair(src *bucket) (release func(), err error) {
 	if src.store != x.bucket.store {
 		return func() {}, nil // two pools: each request holds one connection of each
 	}
-	ctx, free, err := x.bucket.store.data.Pair(context.Background())
+	ctx, free, err := x.bucket.store.data.Pair(x.context())
 	if err != nil {
 		return nil, err
 	}

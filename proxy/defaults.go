@@ -145,7 +145,7 @@ func (x *exchange) forSettings() *exchange {
 	b.rule = &rule
 	b.visible, b.name, b.reserved = strings.Clone(b.visible), strings.Clone(b.name), strings.Clone(b.reserved)
 	b.realm, b.bound = strings.Clone(b.realm), strings.Clone(b.bound)
-	return &exchange{s: x.s, st: x.st, id: x.id, start: x.start, client: x.client, bucket: b,
+	return &exchange{s: x.s, st: x.st, id: x.id, start: x.start, client: x.client, signs: x.signs, bucket: b,
 		req: s3op.Request{Op: s3op.GetBucketEncryption, Info: s3op.Table[s3op.GetBucketEncryption], Bucket: b.visible}}
 }
 

@@ -43,6 +43,7 @@ type exchange struct {
 	sourceCustomer *sse.CustomerKey // the same for the source of a copy
 
 	strict    bool             // walks are asked for by name only, whatever the bucket's policy (an operator's tools)
+	signs     context.Context  // holds the client's credential where the store takes that, nil otherwise
 	paired    context.Context  // holds two reserved connections for a streamed copy, nil otherwise
 	storeID   string           // x-amz-id-2: the store's request id
 	code      string           // of the answer, for metrics and audit
@@ -173,7 +174,10 @@ func (x *exchange) context() context.Context {
 	if x.paired != nil {
 		return x.paired
 	}
-	return context.Background()
+	if x.signs != nil {
+		return x.signs
+	}
+	return backgroundContext
 }
 
 func (x *exchange) callOn(c *upstream.Client, r *upstream.Request) (*upstream.Response, error) {

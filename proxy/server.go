@@ -169,10 +169,10 @@ func (s *Server) Reload(set Settings) error {
 	s.state.Store(st)
 	for name, o := range old.stores {
 		if st.stores[name] != o {
-			o.data.Close()
-			o.control.Close()
+			o.close()
 		}
 	}
+	old.hosts.close()
 	return nil
 }
 
@@ -199,10 +199,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.drain.Store(true)
 	s.idle.end()
 	err := errors.Join(s.http.ShutdownWithContext(ctx), s.tunnels.end(ctx))
-	for _, o := range s.state.Load().stores {
-		o.data.Close()
-		o.control.Close()
+	st := s.state.Load()
+	for _, o := range st.stores {
+		o.close()
 	}
+	st.hosts.close()
 	s.keys.Close()
 	return err
 }

@@ -40,8 +40,10 @@ type Settings struct {
 // Upstream is one store.
 type Upstream struct {
 	upstream.Options
-	SSE     string // x-amz-server-side-encryption for stores that demand one; empty: none
-	MinPart int64  // smallest plaintext size of parts but the last, 5 MiB when zero
+	SSE string // x-amz-server-side-encryption for stores that demand one; empty: none
+	// ClientCredentials signs with the key of the client that a request comes from, in place of Credentials.
+	ClientCredentials bool
+	MinPart           int64 // smallest plaintext size of parts but the last, 5 MiB when zero
 }
 
 // Client is one access key, or anonymous access, with what it may do.

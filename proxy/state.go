@@ -26,7 +26,9 @@ type state struct {
 	stores              map[string]*store
 	verifier            *sigv4.Verifier
 	forward             *forward.Forward // nil: off
-	foreign, foreignAny *sigv4.Verifier  // of the forward port: any region; and unknown access keys
+	hosts               hostStores
+	clientSigns         bool            // some store takes the clients' own credentials
+	foreign, foreignAny *sigv4.Verifier // of the forward port: any region; and unknown access keys
 	suites              map[stream.Suite]bool
 	names               *sse.Names
 	kids                []map[string]bool // the keys that each bucket rule reads, shared by all requests
@@ -43,6 +45,7 @@ type client struct {
 // takes the second one from control, so that a full pool cannot deadlock.
 type store struct {
 	name          string
+	base          *store // whose settings it has, for a store of the forward port; itself otherwise
 	data, control *upstream.Client
 	sse           string
 	minPart       int64
@@ -81,6 +84,7 @@ func (s *Server) newState(set Settings, old *state) (*state, error) {
 			continue
 		}
 		st.stores[u.Name] = o
+		st.clientSigns = st.clientSigns || u.ClientCredentials
 	}
 	for i := range set.Clients {
 		if err := st.addClient(&set.Clients[i]); err != nil {
@@ -110,6 +114,9 @@ func (s *Server) newStore(u Upstream, old *state) (*store, error) {
 		}
 	}
 	u.Observe = s.observeUpstream(u.Name)
+	if u.ClientCredentials {
+		u.Credentials = clientCredentials{}
+	}
 	data, err := upstream.New(u.Options)
 	if err != nil {
 		return nil, err
@@ -123,7 +130,9 @@ func (s *Server) newStore(u Upstream, old *state) (*store, error) {
 	if minPart == 0 {
 		minPart = 5 << 20
 	}
-	return &store{name: u.Name, data: data, control: control, sse: u.SSE, minPart: minPart, region: u.Region}, nil
+	o := &store{name: u.Name, data: data, control: control, sse: u.SSE, minPart: minPart, region: u.Region}
+	o.base = o
+	return o, nil
 }
 
 func (set *Settings) upstream(name string) Upstream {
@@ -139,7 +148,7 @@ func (set *Settings) upstream(name string) Upstream {
 // TLS settings and credentials count as changed unless they are the same values.
 func sameUpstream(a, b Upstream) bool {
 	x, y := a.Options, b.Options
-	return a.SSE == b.SSE && a.MinPart == b.MinPart && x.Endpoint == y.Endpoint && x.Region == y.Region &&
+	return a.SSE == b.SSE && a.ClientCredentials == b.ClientCredentials && a.MinPart == b.MinPart && x.Endpoint == y.Endpoint && x.Region == y.Region &&
 		x.PathStyle == y.PathStyle && x.Credentials == y.Credentials && x.Payload == y.Payload && x.TLS == y.TLS &&
 		x.MaxConns == y.MaxConns && x.IdleTimeout == y.IdleTimeout && x.AcceptEncoding == y.AcceptEncoding && x.Proxy == y.Proxy
 }

@@ -70,8 +70,8 @@ type Upstream struct {
 	Region string `yaml:"region" default:"us-east-1"`
 	// Puts the bucket into the path; `false` puts it into the host name.
 	PathStyle bool `yaml:"path_style" default:"true"`
-	// What requests to the store are signed with. Left out: the AWS default chain (environment, profile, web identity,
-	// container, instance metadata).
+	// What requests to the store are signed with: keys, or the word `client` for the key of the client that the request comes
+	// from. Left out: the AWS default chain (environment, profile, web identity, container, instance metadata).
 	Credentials Credentials `yaml:"credentials"`
 	// How bodies are signed: `auto`, `trailer`, `chunks`, `hash`, `insecure_unsigned`.
 	Payload string `yaml:"payload" default:"auto"`

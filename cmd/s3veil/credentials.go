@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"go.yaml.in/yaml/v3"
 	"sync"
 	"time"
 
@@ -123,4 +124,20 @@ func (c *chainCredentials) Expired() {
 	if now := c.now(); now.Sub(c.renewed) >= renewAtMost {
 		c.chain, c.renewed = nil, now
 	}
+}
+
+// readNode takes the word "client" in place of keys: requests go up under the client's own credentials.
+func (*Credentials) readNode(l *loader, n *yaml.Node, at position, path string) bool {
+	if n.Kind != yaml.ScalarNode {
+		return false
+	}
+	if n.Value != "client" {
+		l.fail(at, path, "%q is neither a group of keys nor the word client", n.Value)
+		return true
+	}
+	if l.clientSigns == nil {
+		l.clientSigns = map[string]bool{}
+	}
+	l.clientSigns[path] = true
+	return true
 }

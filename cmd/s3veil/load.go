@@ -30,7 +30,9 @@ type loaded struct {
 	root  position            // for what was left out
 	files []string            // absolute names of the files read, to be watched
 	bad   mistakes
-	open  string // why others can read the secrets in the file; empty where they cannot, or there are none
+
+	clientSigns map[string]bool // paths of credentials that are the word "client"
+	open        string          // why others can read the secrets in the file; empty where they cannot, or there are none
 
 	broken bool // the file could not be taken in, so that nothing can be said about what is missing
 }

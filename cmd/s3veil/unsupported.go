@@ -15,19 +15,6 @@ func (*Absent) readNode(l *loader, n *yaml.Node, at position, path string) bool 
 	return true
 }
 
-// readNode takes the word "client" in place of keys: requests would go up under the client's own credentials.
-func (*Credentials) readNode(l *loader, n *yaml.Node, at position, path string) bool {
-	if n.Kind != yaml.ScalarNode {
-		return false
-	}
-	if n.Value == "client" {
-		l.fail(at, path, "client: "+notHere)
-	} else {
-		l.fail(at, path, "%q is neither a group of keys nor the word client", n.Value)
-	}
-	return true
-}
-
 // absentProvider reports whether other builds know a key provider.
 func absentProvider(name string) bool {
 	switch name {

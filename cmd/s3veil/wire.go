@@ -140,6 +140,10 @@ func (w *wired) upstream(ctx context.Context, l *loaded, path string, u *NamedUp
 		}
 		w.kept.tls[print], out.TLS = cfg, cfg
 	}
+	if l.clientSigns[path+".credentials"] {
+		out.ClientCredentials = true
+		return out
+	}
 	out.Credentials = w.credentials(ctx, l, path, u, old)
 	return out
 }

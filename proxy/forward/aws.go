@@ -106,3 +106,13 @@ func refusedBucket(name string) bool {
 	}
 	return false
 }
+
+// regionOf is the region in an endpoint's name, empty for the names without.
+func regionOf(domain string) string {
+	for label := range strings.SplitSeq(domain, ".") {
+		if region := strings.TrimPrefix(strings.TrimPrefix(label, "s3-"), "fips-"); awsRegion.MatchString(region) && !strings.HasPrefix(label, "vpce-") {
+			return region
+		}
+	}
+	return ""
+}

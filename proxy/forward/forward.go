@@ -103,6 +103,7 @@ func (f *Forward) Intercepts() bool { return f.leaves != nil }
 type Place struct {
 	S3     bool
 	Domain string // of an S3 host: the part that is no bucket
+	Region string // of an S3 host of AWS, where its name has one
 }
 
 // Decide says what to do with a target. A *Refusal is the client's answer.
@@ -133,7 +134,7 @@ func (f *Forward) Classify(t Target) (Place, error) {
 	}
 	switch kind, domain := classifyAWS(t.Host); kind {
 	case awsS3:
-		return Place{S3: true, Domain: domain}, nil
+		return Place{S3: true, Domain: domain, Region: regionOf(domain)}, nil
 	case awsRefused:
 		return Place{}, refuse("%s is an S3 host whose objects s3veil cannot encrypt", t.Host)
 	}

@@ -159,8 +159,8 @@ func (f *Forward) Dial(ctx context.Context, t Target, client netip.Addr) (net.Co
 	return nil, errors.Join(failed...)
 }
 
-// Control is Check in the form of net.Dialer.Control, for the client of a store. Its clients are s3veil's own, so that the
-// loopback of this machine is open to those that come over it.
+// Control judges the addresses of S3 hosts on behalf of a client, in the form of net.Dialer.Control. Networks that are
+// denied are those of other hosts.
 func (f *Forward) Control(client netip.Addr) func(network, address string, _ syscall.RawConn) error {
 	return func(_, address string, _ syscall.RawConn) error {
 		host, port, err := net.SplitHostPort(address)
@@ -175,6 +175,6 @@ func (f *Forward) Control(client netip.Addr) func(network, address string, _ sys
 		if err != nil {
 			return err
 		}
-		return f.Check(netip.AddrPortFrom(a, uint16(n)), client)
+		return f.forbidden(netip.AddrPortFrom(a, uint16(n)), client)
 	}
 }

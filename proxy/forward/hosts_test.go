@@ -187,3 +187,16 @@ func TestOthersAreDenied(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
+
+func TestRegionsInNamesOfAWS(t *testing.T) {
+	f := newTest(t, Options{Hosts: []string{AWS}})
+	for host, want := range map[string]string{
+		"s3.eu-west-1.amazonaws.com": "eu-west-1", "b.s3-eu-west-1.amazonaws.com": "eu-west-1", "s3-fips.dualstack.us-gov-west-1.amazonaws.com": "us-gov-west-1",
+		"s3-fips-us-gov-west-1.amazonaws.com": "us-gov-west-1", "s3.cn-north-1.amazonaws.com.cn": "cn-north-1", "eu-west-1.s3.us-east-2.amazonaws.com": "us-east-2",
+		"bucket.vpce-1a-2b-us-east-1a.s3.us-east-1.vpce.amazonaws.com": "us-east-1", "s3.amazonaws.com": "", "b.s3-accelerate.amazonaws.com": "", "s3-external-1.amazonaws.com": "",
+	} {
+		if place, err := f.ClassifyName(host); err != nil || place.Region != want {
+			t.Errorf("%s: %+v, %v", host, place, err)
+		}
+	}
+}

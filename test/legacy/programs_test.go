@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"s3veil/test/s3veil"
 	"s3veil/test/servers"
 	"s3veil/test/suite"
 )
@@ -156,4 +157,30 @@ func TestProgramsReachOtherHosts(t *testing.T) {
 	if _, err := tls.Dial("tcp", strings.TrimPrefix(s.proxy, "http://"), &tls.Config{InsecureSkipVerify: true}); err == nil {
 		t.Error("TLS on the forward port itself")
 	}
+}
+
+// With to: host and credentials: client the application keeps its store and its keys; s3veil adds the encryption.
+func TestProgramsKeepTheirStoreAndTheirKeys(t *testing.T) {
+	own := servers.MustStart(t, servers.Versity)
+	var proxy string
+	c := s3veil.MustStart(t, s3veil.Options{Store: servers.MustShared(t, servers.Versity), AccessKey: own.AccessKey, SecretKey: own.SecretKey,
+		Configure: func(config map[string]any) {
+			ports, err := servers.FreePorts(1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			proxy = fmt.Sprintf("127.0.0.1:%d", ports[0])
+			config["forward"] = map[string]any{"listen": proxy, "hosts": []string{strings.TrimPrefix(own.Endpoint, "http://")}, "to": "host", "others": "deny"}
+			config["upstream"].(map[string]any)["credentials"] = "client"
+		}})
+	s := &site{Cluster: c, proxy: "http://" + proxy}
+	bucket, dir := servers.NewBucket(t, s3veil.Bare(own).Client()), t.TempDir()
+	for name, size := range map[string]int{"small": 100_000, "large": 20 << 20} {
+		if err := os.WriteFile(filepath.Join(dir, name), suite.Data(size, uint64(len(name)-3)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	useAWS(t, s.env("AWS_DEFAULT_REGION=us-east-1", "AWS_ENDPOINT_URL_S3="+own.Endpoint), own.Endpoint, bucket, dir)
+	s.Store = own
+	stored(t, s, bucket, suite.Data(100_000, 2))
 }

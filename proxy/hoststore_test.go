@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+
+	"s3veil/proxy/forward"
+	"s3veil/proxy/policy"
+	"s3veil/proxy/proxytest"
+	"s3veil/proxy/s3op"
+)
+
+// With forward.to: host objects go to the store that the client has asked for, encrypted, and to no other.
+func TestForwardToTheHostAskedFor(t *testing.T) {
+	asked := proxytest.New(t, "data", "elsewhere")
+	host := strings.TrimPrefix(asked.URL, "http://")
+	f := newForwarded(t, func(_ *Settings, o *forward.Options) { o.Hosts, o.ToHost = []string{"127.0.0.1"}, true })
+	c := f.connect()
+	for _, r := range []struct{ method, target, body string }{
+		{"PUT", "/data/key", "plain text"}, {"GET", "/data/key", ""}, {"HEAD", "/data/key", ""}, {"GET", "/data?list-type=2", ""}, {"DELETE", "/data/gone", ""},
+	} {
+		resp, body := c.ask(r.method, f.plain(r.method, host, r.target, r.body))
+		if resp.StatusCode/100 != 2 || r.method == "GET" && r.target == "/data/key" && body != "plain text" {
+			t.Errorf("%s %s: %d %s", r.method, r.target, resp.StatusCode, body)
+		}
+	}
+	if o, ok := asked.Get("data", "key"); !ok || bytes.Contains(o.Data, []byte("plain text")) {
+		t.Errorf("the store that was asked for has %v, %+v", ok, o)
+	}
+	if _, body := c.ask("GET", f.plain("GET", host, "/", "")); !strings.Contains(body, "<Name>elsewhere</Name>") {
+		t.Errorf("buckets: %s", body)
+	}
+	if calls := f.store.Calls(); len(calls) > 0 {
+		t.Errorf("the upstream was asked: %+v", calls[0])
+	}
+	if resp, _ := f.do("GET", "/data/key", nil); resp.StatusCode != 404 {
+		t.Errorf("on the S3 port: %d", resp.StatusCode)
+	}
+	if resp, body := f.connect().ask("GET", f.plain("GET", f.addr, "/data/key", "")); resp.StatusCode != 503 {
+		t.Errorf("s3veil itself as the store: %d %s", resp.StatusCode, body)
+	}
+}
+
+// With upstream.credentials: client every request of a client goes up under its own key, those for manifests, states and
+// the second side of copies too.
+func TestRequestsAreSignedForTheirClient(t *testing.T) {
+	f := newFixture(t, func(set *Settings, _ *Options) {
+		set.Upstreams[0].ClientCredentials, set.Upstreams[0].Credentials = true, nil
+		set.Clients = append(set.Clients, Client{Anonymous: true,
+			Policy: policy.Client{Rules: []policy.Rule{{Buckets: []string{"data"}, Actions: []s3op.Class{s3op.Read}}}}})
+	})
+	f.must("PUT", "/data/key", []byte("plain"))
+	f.must("PUT", "/data/copy", nil, "x-amz-copy-source", "/data/key", "x-amz-metadata-directive", "REPLACE")
+	id, etags := f.upload([]byte("part"))
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, doc)
+	}
+	f.reads([]byte("part"))
+	f.must("GET", "/", nil)
+	f.must("GET", "/data?encryption", nil)
+	f.must("PUT", "/data/copy", nil, "x-amz-copy-source", "/data/key", "x-amz-storage-class", "STANDARD")
+	f.must("DELETE", "/data/key", nil)
+	for _, c := range f.store.Calls() {
+		if a := c.Header.Get("Authorization"); !strings.Contains(a, "Credential=app/") {
+			t.Errorf("%s %s: %q", c.Op, c.Target, a)
+		}
+	}
+	resp, err := http.Get("http://" + f.addr + "/data/copy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body.Close(); resp.StatusCode != 403 {
+		t.Errorf("an anonymous request: %d", resp.StatusCode)
+	}
+}
