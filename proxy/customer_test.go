@@ -236,6 +236,15 @@ func TestOperationsThatNeedNoCustomerKey(t *testing.T) {
 	f.must("DELETE", "/data/key", nil)
 }
 
+// What a client says of its own connection is not believed: only a balancer may say that it ended TLS.
+func TestCustomerKeysNeedTLSThatWasSeen(t *testing.T) {
+	f := newFixture(t, nil)
+	for _, headers := range [][]string{inTLS(customer(appKey)), append([]string{"forwarded", "proto=https"}, customer(appKey)...), append([]string{"x-forwarded-ssl", "on"}, customer(appKey)...)} {
+		resp, doc := f.do("PUT", "/data/key", []byte("hello"), headers...)
+		f.refused(headers[0], resp, doc, 400, "InvalidRequest", insecureText)
+	}
+}
+
 func TestPlaintextObjectsTakeNoCustomerKey(t *testing.T) {
 	f := newFixture(t, func(set *Settings, _ *Options) { set.Buckets[0].AllowPlaintext = true })
 	f.store.Put("data", "plain", proxytest.Object{Data: []byte("hello")})

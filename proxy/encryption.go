@@ -21,16 +21,14 @@ func (x *exchange) encryptionHeader(name string) (string, bool) {
 // chooseEncryption reads the headers of a request that makes an object, and decides how it is encrypted.
 func (x *exchange) chooseEncryption() error {
 	r, err := sse.ParseWrite(x.encryptionHeader, x.tls)
+	x.customer = r.Customer
+	if err == nil && x.head.has("x-amz-copy-source") {
+		err = x.readSourceKey()
+	}
+	x.hideCustomerKeys()
 	if err != nil {
 		return err
 	}
-	x.customer = r.Customer
-	if x.head.has("x-amz-copy-source") {
-		if err := x.readSourceKey(); err != nil {
-			return err
-		}
-	}
-	x.hideCustomerKeys()
 	rules := sse.Rules{Key: x.bucket.rule.Key, Keys: x.bucket.rule.Keys, Require: x.bucket.rule.RequireSSE}
 	x.choice, err = sse.Choose(r, sse.Default{}, rules, x.st.names)
 	if err != nil || r.Type == sse.S3 {
