@@ -53,21 +53,13 @@ func (x *exchange) createMultipartUpload() error {
 	}
 	id, resp, err := x.startUpload(fields, sealed)
 	if err != nil {
+		x.abandonUpload(id)
 		return err
 	}
 	h.Kind = envelope.Token
-	token, err := envelope.Seal(h, key.Bound, x.bucket.location(x.req.Key), a)
+	clientID, err := x.nameUpload(id, h, key, a, sealed)
 	if err != nil {
-		return err
-	}
-	completion := ""
-	if x.customer != nil {
-		if completion, err = x.sealCompletion(id, a, sealed.Text()); err != nil {
-			return err
-		}
-	}
-	clientID, err := x.newUploadID(id, token, a, completion)
-	if err != nil {
+		x.abandonUpload(id)
 		return err
 	}
 	x.respond(200, resp)
@@ -79,7 +71,7 @@ func (x *exchange) createMultipartUpload() error {
 	return x.xml(200, s3xml.AppendInitiate(nil, s3xml.Names{Bucket: x.req.Bucket, Key: x.req.Key, UploadID: clientID}))
 }
 
-// startUpload creates the upload at the store and returns its id.
+// startUpload creates the upload at the store and returns its id, with an error too where there is one to abort.
 func (x *exchange) startUpload(fields []upstream.Field, sealed *envelope.Sealed) (string, *upstream.Response, error) {
 	req := &upstream.Request{Op: "CreateMultipartUpload", Method: "POST", Key: x.req.Key, Query: []upstream.Param{{Name: "uploads", Bare: true}}}
 	req.Header = append(append(req.Header, fields...), x.sideHeaders()...)
@@ -314,13 +306,9 @@ func (x *exchange) abortMultipartUpload() error {
 	if err != nil {
 		return err
 	}
-	resp, err := x.call(&upstream.Request{Op: "AbortMultipartUpload", Method: "DELETE", Key: x.req.Key, Query: uploadQuery(id),
-		Header: x.sideHeaders(), Idempotent: true})
+	resp, err := x.abortUpload(id)
 	if err != nil {
 		return err
-	}
-	if resp.Status >= 300 {
-		return x.storeError(resp)
 	}
 	defer resp.Body.Close()
 	if state != "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"s3veil/crypto/envelope"
+	"s3veil/keycache"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
@@ -142,6 +143,53 @@ func (x *exchange) newUploadID(upstreamID string, token *envelope.Sealed, a *env
 		return "", err
 	}
 	return envelope.StateID(upstreamID), nil
+}
+
+// nameUpload seals the upload id that the client gets for a store's upload of an object under header h.
+func (x *exchange) nameUpload(id string, h envelope.Header, key keycache.Key, a *envelope.Attributes, object *envelope.Sealed) (string, error) {
+	token, err := envelope.Seal(h, key.Bound, x.bucket.location(x.req.Key), a)
+	if err != nil {
+		return "", err
+	}
+	completion := ""
+	if x.customer != nil {
+		if completion, err = x.sealCompletion(id, a, object.Text()); err != nil {
+			return "", err
+		}
+	}
+	return x.newUploadID(id, token, a, completion)
+}
+
+// abandonUpload aborts an upload of which the client will never learn: left open, nobody would end it but a lifecycle rule of
+// the store's. Its state object goes too, since a write that failed may have happened.
+func (x *exchange) abandonUpload(id string) {
+	if id == "" {
+		return
+	}
+	failed := x.storeID
+	defer func() { x.storeID = failed }() // the log names the request that failed, not these
+	resp, err := x.abortUpload(id)
+	if err != nil {
+		x.s.log.Warn("upload that could not be named stays open at the store", "request_id", x.id, "cause", err.Error())
+		return
+	}
+	resp.Body.Close()
+	if x.bucket.rule.UploadID == UploadIDToken {
+		return
+	}
+	if err := x.deleteReserved(&x.bucket, envelope.StateName(id)); err != nil {
+		x.s.log.Warn("state object of an aborted upload stays", "request_id", x.id, "cause", err.Error())
+	}
+}
+
+// abortUpload ends an upload at the store.
+func (x *exchange) abortUpload(id string) (*upstream.Response, error) {
+	resp, err := x.call(&upstream.Request{Op: "AbortMultipartUpload", Method: "DELETE", Key: x.req.Key, Query: uploadQuery(id),
+		Header: x.sideHeaders(), Idempotent: true})
+	if err == nil && resp.Status >= 300 {
+		return nil, x.storeError(resp)
+	}
+	return resp, err
 }
 
 // uploadQuery is the query of a multipart request to the store.
