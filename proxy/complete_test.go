@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -245,4 +247,49 @@ func TestRepeatedCompleteFinishesAProvisionalManifest(t *testing.T) {
 		t.Fatalf("%d %s", resp.StatusCode, doc)
 	}
 	f.reads(bigPart, partTwo)
+}
+
+// A winner that ends before step 5 of FORMAT.md 9.3, while the first name holds the table of a rival of the same length,
+// leaves an object of which only what both tables share can be read (9.5).
+func TestWinnerThatEndsEarlyBesideARivalOfTheSameLength(t *testing.T) {
+	f := newFixture(t, nil)
+	id, etags := f.upload(bigPart, partTwo, partThree)
+	fails := proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op == "CompleteMultipartUpload" {
+			return proxytest.Fail(400, "InvalidRequest")
+		}
+		return nil
+	}}
+	remove := f.store.Hook(fails)
+	f.complete(id, etags, 1, 3)
+	remove()
+	remove = f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Op == "CompleteMultipartUpload" {
+			a.Drop = true // the writer ends here
+		}
+	}})
+	f.complete(id, etags, 1, 2)
+	remove()
+	if _, ok := f.store.Get("data", "key"); !ok {
+		t.Fatal("the second Complete had no effect")
+	}
+	c := f.dial()
+	fmt.Fprint(c, f.head("GET", "/data/key", unsigned))
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(resp.Body); resp.StatusCode == 200 && (err == nil || len(got) > len(bigPart)) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	resp, got := f.do("GET", "/data/key", nil, "Range", "bytes=0-99")
+	if resp.StatusCode != 206 || !bytes.Equal(got, bigPart[:100]) {
+		t.Errorf("what both share: %d %.200s", resp.StatusCode, got)
+	}
+	if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 404 {
+		t.Errorf("repeated: %d %s", resp.StatusCode, doc)
+	}
+	if _, err := f.s.FindParts(t.Context(), "data", "key", ""); !errors.Is(err, ErrIntact) {
+		t.Errorf("repair: %v", err)
+	}
 }
