@@ -36,7 +36,7 @@ func (staticCredential) Expired() {}
 
 // fixture is a proxy in front of a store in memory, over loopback.
 type fixture struct {
-	t     *testing.T
+	t     testing.TB
 	store *proxytest.Store
 	s     *Server
 	addr  string
@@ -64,7 +64,7 @@ func (l *auditLog) all() []audit.Record {
 }
 
 // newFixture starts both, with bucket "data". change may alter settings and options.
-func newFixture(t *testing.T, change func(*Settings, *Options)) *fixture {
+func newFixture(t testing.TB, change func(*Settings, *Options)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, store: proxytest.New(t, "data"), audit: &auditLog{}}
 	everything := []policy.Rule{{Buckets: []string{"*"}, Actions: []s3op.Class{s3op.Read, s3op.Write, s3op.Delete, s3op.Admin}}}

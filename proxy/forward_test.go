@@ -77,7 +77,7 @@ func newForwarded(t *testing.T, change func(*Settings, *forward.Options)) *forwa
 
 // connection is a connection to the forward port.
 type connection struct {
-	t *testing.T
+	t testing.TB
 	net.Conn
 	in *bufio.Reader
 }

@@ -38,7 +38,7 @@ func (r *resting) count() int {
 func restsAtOnce(_ *Settings, o *Options) { o.restAfter = time.Millisecond }
 
 // selfSigned is a TLS configuration for a server on loopback.
-func selfSigned(t *testing.T) *tls.Config {
+func selfSigned(t testing.TB) *tls.Config {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

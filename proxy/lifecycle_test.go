@@ -139,3 +139,39 @@ func TestRefusalReachesAClientThatIsStillSending(t *testing.T) {
 		c.Close()
 	}
 }
+
+// What a read has opened is overwritten when its buffer goes back, also where it used little of it or ended with an error.
+func TestReadsLeaveNoPlaintextInTheirBuffers(t *testing.T) {
+	f := newFixture(t, nil)
+	body := bytes.Repeat([]byte("secret! "), 2<<20/8)
+	f.must("PUT", "/data/key", body)
+	for _, spec := range []string{"bytes=0-0", "bytes=65530-65540", "bytes=100000-400000", "bytes=1000-", "bytes=0-"} {
+		if resp, got := f.do("GET", "/data/key", nil, "range", spec); resp.StatusCode/100 != 2 || len(got) == 0 {
+			t.Fatalf("%q: %d", spec, resp.StatusCode)
+		}
+	}
+	remove := f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Method == "GET" && c.Key == "key" && len(a.Body) > 1<<20 {
+			a.Body[len(a.Body)-1] ^= 1 // the last package
+		}
+	}})
+	c := f.dial()
+	io.WriteString(c, f.head("GET", "/data/key", unsigned))
+	if got, _ := io.ReadAll(c); len(got) >= len(body) || len(got) < 1<<20 {
+		t.Errorf("%d bytes of a damaged object came out", len(got))
+	}
+	remove()
+	f.idle()
+	for _, n := range []int64{1, 4096, 65536, 2 * 65536, 5 * 65536, 2 << 20} {
+		for range 4 {
+			buf, err := f.s.memory.Stream(t.Context(), n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.s.memory.Release(buf)
+			if bytes.Contains(buf.Plain, []byte("secret!")) {
+				t.Errorf("plaintext in a free buffer of %d packages", buf.Packages)
+			}
+		}
+	}
+}

@@ -30,6 +30,7 @@ type openedBody struct {
 	length   int64
 	fetched  int64  // stored bytes read
 	plain    []byte // opened, not yet released
+	most     int    // bytes of the largest batch opened
 	err      error
 	closed   bool
 	part     func(part int, r stream.R) error // sees R of each opened stream, may be nil
@@ -88,10 +89,11 @@ func (b *openedBody) fill() error {
 		return fmt.Errorf("stored body: %w", err) // a broken connection, not a shorter object: it can be tried again
 	}
 	b.fetched += stored
-	plain, err := b.opener.Open(b.buf.Plain[:0], sealed)
+	plain, err := b.opener.Open(b.buf.Plain[:0], sealed) // after an error the buffer is as it was
 	if err != nil {
 		return err
 	}
+	b.most = max(b.most, len(plain))
 	if b.part != nil {
 		if r, ok := b.opener.R(); ok {
 			if err := b.part(g.Part, r); err != nil {
@@ -223,6 +225,7 @@ func (b *openedBody) Close() error {
 	}
 	b.dek.Zero()
 	if b.buf != nil {
+		b.buf.Filled(b.most)
 		b.memory.Release(b.buf)
 	}
 	if b.report != nil {

@@ -7,6 +7,7 @@ import (
 	"hash"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -72,11 +73,28 @@ type keyID struct {
 type keyring struct {
 	mu   sync.RWMutex
 	keys map[keyID]*derivedKey
+	last atomic.Pointer[digested]
+}
+
+// digested is a secret and its digest.
+type digested struct {
+	secret Secret
+	sum    [sha256.Size]byte
+}
+
+// digest is the SHA-256 of a secret. Most requests come with that of the one before.
+func (k *keyring) digest(secret Secret) [sha256.Size]byte {
+	if d := k.last.Load(); d != nil && d.secret == secret {
+		return d.sum
+	}
+	d := &digested{secret, sha256.Sum256([]byte(secret))}
+	k.last.Store(d)
+	return d.sum
 }
 
 // get returns the key of a scope, and whether it was cached.
 func (k *keyring) get(c Credential, date, region, service string) (id keyID, d *derivedKey, cached bool) {
-	id = keyID{c.AccessKey, date, region, service, sha256.Sum256([]byte(c.Secret))}
+	id = keyID{c.AccessKey, date, region, service, k.digest(c.Secret)}
 	k.mu.RLock()
 	d = k.keys[id]
 	k.mu.RUnlock()

