@@ -13,13 +13,13 @@ type breaker struct {
 	failures int       // in a row
 	retryAt  time.Time // no call before, once it is open
 	okAt     time.Time // when the last call that succeeded had begun
+	told     bool      // the outage was reported
 }
 
 // The thresholds of breaker.
 const (
 	breakAfter = 5
 	breakPause = time.Second
-	awayAfter  = 3 // failures that are worth a message
 )
 
 // allow reports whether a call may go through. While the KMS is out, it lets the first one after each pause through, and the
@@ -58,28 +58,31 @@ func (b *breaker) answered() time.Time {
 	return b.okAt
 }
 
-// report takes the outcome of a call that was let through, and returns the kind of the event that it makes, if any. The
+// report takes the outcome of a call that was let through and tells whether an outage that gaveUp has told of is over. The
 // failure of a call that hung while a later one succeeded tells nothing any more. Refusals end an outage, but prove nothing.
-func (b *breaker) report(began, now time.Time, err error) (kind string) {
+func (b *breaker) report(began, now time.Time, err error) (back bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if outage(err) {
-		if began.Before(b.okAt) {
-			return ""
+		if !began.Before(b.okAt) {
+			b.failures++
+			b.retryAt = now.Add(breakPause)
 		}
-		b.failures++
-		b.retryAt = now.Add(breakPause)
-		if b.failures == awayAfter {
-			return kindAway
-		}
-		return ""
+		return false
 	}
-	if b.failures >= awayAfter {
-		kind = kindBack
-	}
-	b.failures = 0
+	back = b.told
+	b.failures, b.told = 0, false
 	if err == nil && began.After(b.okAt) {
 		b.okAt = began
 	}
-	return kind
+	return back
+}
+
+// gaveUp is told of a call whose tries are used up, and reports whether that begins an outage.
+func (b *breaker) gaveUp() (begins bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	begins = b.failures > 0 && !b.told
+	b.told = b.told || begins
+	return begins
 }

@@ -138,19 +138,30 @@ func (c *Cache) call(caller context.Context, k *kek, op string, tries int, one t
 		if caller.Err() != nil {
 			return last // says nothing about the KMS
 		}
-		if kind := k.breaker.report(began, c.now(), last); kind != "" {
-			c.opts.Observe(Event{Kind: kind, KID: k.KID, Err: last})
+		if k.breaker.report(began, c.now(), last) {
+			c.opts.Observe(Event{Kind: kindBack, KID: k.KID})
 		}
-		if !outage(last) || try+1 >= tries {
+		if !outage(last) {
 			return last
 		}
-		pause := time.NewTimer(rand.N(firstPause<<try) + time.Millisecond)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if try+1 >= tries || !pause(ctx, rand.N(firstPause<<try)+time.Millisecond) {
+			if k.breaker.gaveUp() {
+				c.opts.Observe(Event{Kind: kindAway, KID: k.KID, Err: last})
+			}
 			return last
 		}
+	}
+}
+
+// pause waits, and reports whether ctx lasted.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
 	}
 }
 

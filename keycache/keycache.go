@@ -52,7 +52,7 @@ type Outage struct {
 // Event is one observation, for metrics. Every ForWriting and ForReading gives exactly one "hit" (answered from the
 // cache, refusals included), "miss" (the KMS was needed, or the rate limit refused) or "expired" (the outage policy
 // served an expired key). "evicted" is an entry that made room for another; "kms" is one call, successful or not. "away"
-// comes once when the KMS of a key has failed several times in a row, and "back" with its first answer after that.
+// comes once when a call has failed in all its tries, and "back" with the first answer after that.
 type Event struct {
 	Kind    string
 	Cache   string // "read" or "write"; empty for "kms", "away" and "back"
