@@ -282,7 +282,7 @@ func TestWinnerThatEndsEarlyBesideARivalOfTheSameLength(t *testing.T) {
 	if got, err := io.ReadAll(resp.Body); resp.StatusCode == 200 && (err == nil || len(got) > len(bigPart)) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	resp, got := f.do("GET", "/data/key", nil, "Range", "bytes=0-99")
+	resp, got := f.do("GET", "/data/key", nil, "range", "bytes=0-99")
 	if resp.StatusCode != 206 || !bytes.Equal(got, bigPart[:100]) {
 		t.Errorf("what both share: %d %.200s", resp.StatusCode, got)
 	}
