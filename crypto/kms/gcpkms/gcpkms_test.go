@@ -30,6 +30,21 @@ func TestConforms(t *testing.T) {
 	}
 }
 
+// The suite is content with a KMS that knows no context; this one does.
+func TestContextIsBoundByTheAPI(t *testing.T) {
+	f := newFake(t, "a")
+	p := f.provider(t)
+	_, blob, err := p.Generate(t.Context(), ring+"a", realm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ec := range []kms.Context{nil, kms.RealmContext("s", nil), kms.RealmContext("r", kms.Context{"team": "red"})} {
+		if key, err := p.Unwrap(t.Context(), ring+"a", blob, ec); !errors.Is(err, kms.ErrBadCiphertext) || key != (kms.Key32{}) {
+			t.Errorf("%v: %v", ec, err)
+		}
+	}
+}
+
 func TestStatesOfKeyVersions(t *testing.T) {
 	f := newFake(t, "a")
 	p := f.provider(t)

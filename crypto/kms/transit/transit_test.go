@@ -32,6 +32,24 @@ func TestConforms(t *testing.T) {
 	}
 }
 
+// The suite is content with a KMS that knows no context; this one does.
+func TestContextIsBoundByTheServer(t *testing.T) {
+	f := newFake("a")
+	p := provider(t, transit.Options{Address: f.start(t)})
+	_, blob, err := p.Generate(t.Context(), "a", realm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ec := range []kms.Context{nil, kms.RealmContext("s", nil), kms.RealmContext("r", kms.Context{"team": "red"})} {
+		if key, err := p.Unwrap(t.Context(), "a", blob, ec); !errors.Is(err, kms.ErrBadCiphertext) || key != (kms.Key32{}) {
+			t.Errorf("%v: %v", ec, err)
+		}
+		if _, _, err := p.Rewrap(t.Context(), "a", "a", blob, ec); !errors.Is(err, kms.ErrBadCiphertext) {
+			t.Errorf("%v: Rewrap: %v", ec, err)
+		}
+	}
+}
+
 // A key that ignores the context would let a blob move between realms at the server. It must not wrap.
 func TestKeysThatIgnoreTheContextAreRefused(t *testing.T) {
 	f := newFake("a")
