@@ -29,7 +29,8 @@ need() {
 # install_clients: the stores and clients of the integration tests that are not Go.
 install_clients() {
   need radosgw=radosgw ceph-mon=ceph-mon ceph-osd=ceph-osd ceph=ceph-common rclone=rclone s3cmd=s3cmd restic=restic \
-    curl=curl python3=python3 javac=default-jdk-headless mvn=maven
+    curl=curl python3=python3 javac=default-jdk-headless mvn=maven \
+    softhsm2-util=softhsm2 pkcs11-tool=opensc gcc=gcc
   # aws-cli and boto3 of a generation that sends checksum trailers; a private environment where the machine has none
   local want='import boto3, cryptography, sys; sys.exit(tuple(map(int, boto3.__version__.split(".")[:2])) < (1, 43))'
   if python3 -c "$want" 2>/dev/null && command -v aws >/dev/null 2>&1 && command -v moto_server >/dev/null 2>&1; then
@@ -44,9 +45,9 @@ install_clients() {
   export S3VEIL_TEST_PYTHON=$venv/bin/python PATH=$venv/bin:$PATH
 }
 
-# tagged_packages: the packages that have tests behind the build tag integration.
+# tagged_packages [TAG]: the packages that have tests behind the build tag integration, or behind it and TAG.
 tagged_packages() {
-  git grep -l '^//go:build integration' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|'
+  git grep -l "^//go:build integration${1:+ && $1}" -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|'
 }
 
 # build_vault: the Vault server of the integration tests, built once per version into the cache. It has a module of its own

@@ -9,6 +9,9 @@ const (
 	keyFile    = "cmd/s3veil/keyfile.go"
 	harden     = "cmd/s3veil/harden_linux.go"
 	fips       = "cmd/s3veil/fips.go"
+	hsmForm    = "crypto/kms/pkcs11/mechanism.go"
+	hsmLogin   = "crypto/kms/pkcs11/session.go"
+	hsmModule  = "crypto/kms/pkcs11/module.go"
 )
 
 // processMutations are those of memory and of files that hold secrets (THREATS.md row 27).
@@ -25,4 +28,12 @@ var processMutations = []mutation{
 	{"process dumpable", harden, "unix.PR_SET_DUMPABLE, 0,", "unix.PR_SET_DUMPABLE, 1,"},
 	{"ChaCha20 written in FIPS mode", fips, "l.Format.Write == 2", "l.Format.Write == 3"},
 	{"ChaCha20 read in FIPS mode", fips, "		if s == 2 {\n", "		if s == 3 {\n"},
+
+	{"context outside the additional data of a token", hsmForm, "p11.NewGCMParams(proposed, aad,", "p11.NewGCMParams(proposed, nil,"},
+	{"nonce of zeros from a token", hsmForm, " || [nonceLen]byte(nonce) == [nonceLen]byte{}", ""},
+	{"key of any kind in a token", hsmLogin, "kind != p11.CKK_AES || n != keyLen", "kind == 0 && n == 0"},
+	{"several keys of one name in a token", hsmLogin, "s.FindObjects(s.handle, 2)", "s.FindObjects(s.handle, 1)"},
+	{"wrong PIN tried again", hsmLogin, "t.reason != nil && t.refused == print", "t.reason != nil && t.closed"},
+	{"lost sessions stay lost", hsmLogin, "	again = is(err, lost) || errors.Is(err, errToken)\n", "	again = false\n"},
+	{"any of several tokens", hsmModule, "	case len(found) == 1:\n", "	case len(found) > 0:\n"},
 }

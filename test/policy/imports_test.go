@@ -41,6 +41,7 @@ var homes = []struct {
 	{"github.com/versity/versitygw", []string{"s3veil/cmd/s3veil/internal/devstore"}},
 	{"gopkg.in/yaml.v3", []string{"s3veil/cmd"}},
 	{"go.yaml.in/yaml", []string{"s3veil/cmd"}},
+	{"github.com/miekg/pkcs11", []string{"s3veil/crypto/kms/pkcs11"}},
 	{"github.com/spf13/cobra", []string{"s3veil/cmd"}},
 }
 
@@ -95,7 +96,7 @@ func TestImportsPointDown(t *testing.T) {
 }
 
 func TestProvidersAreLeaves(t *testing.T) {
-	for _, p := range list(t, "", "./crypto/...") {
+	for _, p := range list(t, "pkcs11", "./crypto/...") {
 		if !under(p.ImportPath, "s3veil/crypto/kms") || p.ImportPath == "s3veil/crypto/kms" {
 			continue
 		}
@@ -109,7 +110,7 @@ func TestProvidersAreLeaves(t *testing.T) {
 
 func TestLibrariesHaveOneHome(t *testing.T) {
 	seen := map[string]bool{}
-	for _, p := range list(t, "", "./...") {
+	for _, p := range list(t, "pkcs11", "./...") {
 		if !ours(p.ImportPath) || under(p.ImportPath, "s3veil/test") {
 			continue
 		}
@@ -177,6 +178,19 @@ func TestProgramLinksNoTestLibrary(t *testing.T) {
 			if test {
 				t.Errorf("s3veil (tags %q) links %s", tags, p.ImportPath)
 			}
+		}
+	}
+}
+
+// TestHardwareModulesTakeTheirTag: the library behind the provider is C, which no other build links.
+func TestHardwareModulesTakeTheirTag(t *testing.T) {
+	for tags, want := range map[string]bool{"": false, "nodevstore": false, "pkcs11": true} {
+		linked := false
+		for _, p := range list(t, tags, "./crypto/kms/pkcs11") {
+			linked = linked || p.ImportPath == "github.com/miekg/pkcs11"
+		}
+		if linked != want {
+			t.Errorf("tags %q: linked %t", tags, linked)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 // TestProgramLinksNoCopyleft looks at the licence file of every module that the released program links.
 func TestProgramLinksNoCopyleft(t *testing.T) {
 	modules := map[string]string{}
-	for _, tags := range []string{"", "nodevstore"} {
+	for _, tags := range []string{"", "nodevstore", "nodevstore,pkcs11"} {
 		for _, p := range list(t, tags, "./cmd/s3veil") {
 			if p.Module != nil && p.Module.Path != module {
 				modules[p.Module.Path] = p.Module.Dir
