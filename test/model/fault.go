@@ -27,10 +27,10 @@ func (r *Runner) killDuringPut() error {
 	}
 	i := r.rng.IntN(len(r.Replicas))
 	bucket, key, body := r.bucket(), r.key(), r.body(200_000, 1<<20+1, 3<<20)
-	cut := r.rng.IntN(len(body) + 1)
+	cut, enc := r.rng.IntN(len(body)+1), r.State.Buckets[bucket][key].Enc // the same, so that either can be read
 	src := &killer{body: body, cut: cut, kill: r.Replicas[i].Kill}
-	_, err := r.Clients[i].PutObject(r.ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: src,
-		ContentLength: aws.Int64(int64(len(body)))}, plain, func(o *s3.Options) {
+	in := &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: src, ContentLength: aws.Int64(int64(len(body)))}
+	_, err := r.Clients[i].PutObject(r.ctx, making(in, enc), plain, func(o *s3.Options) {
 		o.RetryMaxAttempts = 1
 		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 	})
@@ -45,7 +45,7 @@ func (r *Runner) killDuringPut() error {
 		return rerr
 	}
 	old, present := r.State.Buckets[bucket][key]
-	fresh := Object{Body: body, Meta: map[string]string{}}
+	fresh := Object{Body: body, Meta: map[string]string{}, Enc: enc}
 	switch {
 	case found && fresh.Equal(got, orEmpty(out.Metadata)) && src.sent == len(body):
 		fresh.ETag = *out.ETag

@@ -16,6 +16,7 @@ type Object struct {
 	Meta map[string]string
 	// Parts is how many parts its content was uploaded in, copies of it included; 0 stands for one.
 	Parts int
+	Enc   *Encryption // as it was asked for
 }
 
 // Upload is an open multipart upload.
@@ -23,6 +24,7 @@ type Upload struct {
 	Bucket, Key string
 	Parts       map[int32]Part
 	Meta        map[string]string
+	Enc         *Encryption
 }
 
 // Part is an uploaded part.
@@ -65,7 +67,7 @@ func (s *State) Complete(id string, numbers []int32, etag string) {
 	for _, n := range numbers {
 		body = append(body, u.Parts[n].Body...)
 	}
-	s.Buckets[u.Bucket][u.Key] = Object{Body: body, ETag: etag, Meta: u.Meta, Parts: len(numbers)}
+	s.Buckets[u.Bucket][u.Key] = Object{Body: body, ETag: etag, Meta: u.Meta, Parts: len(numbers), Enc: u.Enc}
 	delete(s.Uploads, id)
 }
 

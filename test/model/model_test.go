@@ -101,16 +101,22 @@ func TestBareStoreBreaksTheCanaryRules(t *testing.T) {
 }
 
 // Three replicas, one of them killed at times, must look like one S3; nothing of the plaintext may be found afterwards.
-func TestReplicasMeetTheModel(t *testing.T) {
+func TestReplicasMeetTheModel(t *testing.T) { meetTheModel(t, 250, false) }
+
+// The same over TLS, with every encryption that a request can name.
+func TestReplicasMeetTheModelOfEncryption(t *testing.T) { meetTheModel(t, 200, true) }
+
+func meetTheModel(t *testing.T, most int, encryptions bool) {
+	t.Helper()
 	store := servers.MustStart(t, servers.Versity)
-	cluster := s3veil.MustStart(t, s3veil.Options{Store: store, Replicas: 3})
+	cluster := s3veil.MustStart(t, s3veil.Options{Store: store, Replicas: 3, TLS: encryptions})
 	var clients []*s3.Client
 	var replicas []Replica
 	for _, r := range cluster.Replicas {
 		clients, replicas = append(clients, cluster.ClientOf(r.Endpoint)), append(replicas, r)
 	}
-	seed, steps := length(t, 250)
-	r := New(Options{Seed: seed, Steps: steps, Clients: clients, Replicas: replicas, PartsMayBeLeftOut: true, Encrypted: true,
+	seed, steps := length(t, most)
+	r := New(Options{Seed: seed, Steps: steps, Clients: clients, Replicas: replicas, PartsMayBeLeftOut: true, Encrypted: true, Encryptions: encryptions,
 		Buckets: []string{servers.NewBucket(t, clients[0]), servers.NewBucket(t, clients[0])}})
 	if err := r.Run(); err != nil {
 		t.Fatal(err)

@@ -28,15 +28,16 @@ func (r *Runner) copy() error {
 		meta = orEmpty(r.meta())
 		in.MetadataDirective, in.Metadata = types.MetadataDirectiveReplace, meta
 	}
-	out, err := r.client().CopyObject(r.ctx, in)
+	enc := r.encryption()
+	out, err := r.client().CopyObject(r.ctx, copying(making(in, enc), want.Enc))
 	if !present {
 		return expect(err, 404)
 	}
 	if err != nil {
 		return err
 	}
-	r.State.Buckets[dst][to] = Object{Body: want.Body, ETag: aws.ToString(out.CopyObjectResult.ETag), Meta: meta, Parts: want.Parts}
-	return nil
+	r.State.Buckets[dst][to] = Object{Body: want.Body, ETag: aws.ToString(out.CopyObjectResult.ETag), Meta: meta, Parts: want.Parts, Enc: enc}
+	return r.announced(out, enc)
 }
 
 // touch copies an object onto itself with new metadata.
@@ -47,12 +48,14 @@ func (r *Runner) touch() error {
 		return nil
 	}
 	meta := orEmpty(r.meta())
-	out, err := r.client().CopyObject(r.ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &key,
-		CopySource: aws.String(source(bucket, key)), MetadataDirective: types.MetadataDirectiveReplace, Metadata: meta})
+	enc := r.encryption()
+	in := &s3.CopyObjectInput{Bucket: &bucket, Key: &key,
+		CopySource: aws.String(source(bucket, key)), MetadataDirective: types.MetadataDirectiveReplace, Metadata: meta}
+	out, err := r.client().CopyObject(r.ctx, copying(making(in, enc), want.Enc))
 	if err != nil {
 		return err
 	}
-	r.State.Buckets[bucket][key] = Object{Body: want.Body, ETag: aws.ToString(out.CopyObjectResult.ETag), Meta: meta, Parts: want.Parts}
+	r.State.Buckets[bucket][key] = Object{Body: want.Body, ETag: aws.ToString(out.CopyObjectResult.ETag), Meta: meta, Parts: want.Parts, Enc: enc}
 	return nil
 }
 
@@ -65,13 +68,13 @@ func (r *Runner) create() error {
 	if len(r.State.Uploads) > 4 {
 		return nil
 	}
-	bucket, key, meta := r.bucket(), r.key(), r.meta()
-	out, err := r.client().CreateMultipartUpload(r.ctx, &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, Metadata: meta})
+	bucket, key, meta, enc := r.bucket(), r.key(), r.meta(), r.encryption()
+	out, err := r.client().CreateMultipartUpload(r.ctx, making(&s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key, Metadata: meta}, enc))
 	if err != nil {
 		return err
 	}
-	r.State.Uploads[*out.UploadId] = &Upload{Bucket: bucket, Key: key, Parts: map[int32]Part{}, Meta: orEmpty(meta)}
-	return nil
+	r.State.Uploads[*out.UploadId] = &Upload{Bucket: bucket, Key: key, Parts: map[int32]Part{}, Meta: orEmpty(meta), Enc: enc}
+	return r.announced(out, enc)
 }
 
 // upload picks an open upload; ids are sorted by what the model knows of them, so that a seed means one sequence.
@@ -88,6 +91,9 @@ func (r *Runner) upload() (string, *Upload) {
 func (r *Runner) describe(id string) []byte {
 	u := r.State.Uploads[id]
 	b := fmt.Appendf(nil, "%s/%s %v", u.Bucket, u.Key, u.Meta)
+	if u.Enc != nil {
+		b = append(b, u.Enc.Name...)
+	}
 	for _, n := range slices.Sorted(maps.Keys(u.Parts)) {
 		b = fmt.Appendf(b, " %d:%d:%x", n, len(u.Parts[n].Body), u.Parts[n].Body[:min(64, len(u.Parts[n].Body))])
 	}
@@ -101,8 +107,8 @@ func (r *Runner) part() error {
 	}
 	n := int32(1 + r.rng.IntN(4))
 	body := r.body(minPart, minPart+1, minPart+1<<16, 100, 1, 70_000)
-	out, err := r.client().UploadPart(r.ctx, &s3.UploadPartInput{Bucket: &u.Bucket, Key: &u.Key, UploadId: &id, PartNumber: &n,
-		Body: bytes.NewReader(body)}, plain)
+	out, err := r.client().UploadPart(r.ctx, reading(&s3.UploadPartInput{Bucket: &u.Bucket, Key: &u.Key, UploadId: &id, PartNumber: &n,
+		Body: bytes.NewReader(body)}, u.Enc), plain)
 	if err != nil {
 		return err
 	}
@@ -123,8 +129,9 @@ func (r *Runner) partCopy() error {
 	first := r.rng.IntN(len(want.Body))
 	last := first + r.rng.IntN(len(want.Body)-first)
 	n := int32(1 + r.rng.IntN(4))
-	out, err := r.client().UploadPartCopy(r.ctx, &s3.UploadPartCopyInput{Bucket: &u.Bucket, Key: &u.Key, UploadId: &id,
-		PartNumber: &n, CopySource: aws.String(source(src, key)), CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", first, last))})
+	in := &s3.UploadPartCopyInput{Bucket: &u.Bucket, Key: &u.Key, UploadId: &id,
+		PartNumber: &n, CopySource: aws.String(source(src, key)), CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", first, last))}
+	out, err := r.client().UploadPartCopy(r.ctx, copying(reading(in, u.Enc), want.Enc))
 	if err != nil {
 		return err
 	}
@@ -169,8 +176,12 @@ func (r *Runner) complete() error {
 		small = small || i < len(numbers)-1 && len(u.Parts[n].Body) < minPart
 		list = append(list, types.CompletedPart{PartNumber: aws.Int32(n), ETag: aws.String(u.Parts[n].ETag)})
 	}
-	out, err := r.client().CompleteMultipartUpload(r.ctx, &s3.CompleteMultipartUploadInput{Bucket: &u.Bucket, Key: &u.Key,
-		UploadId: &id, MultipartUpload: &types.CompletedMultipartUpload{Parts: list}})
+	in := &s3.CompleteMultipartUploadInput{Bucket: &u.Bucket, Key: &u.Key,
+		UploadId: &id, MultipartUpload: &types.CompletedMultipartUpload{Parts: list}}
+	if u.Enc != nil && r.rng.IntN(2) == 0 { // a customer's key may be left out here
+		in = reading(in, u.Enc)
+	}
+	out, err := r.client().CompleteMultipartUpload(r.ctx, in)
 	if small {
 		return expect(err, 400)
 	}

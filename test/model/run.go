@@ -34,7 +34,9 @@ type Options struct {
 	PartsMayBeLeftOut bool
 	// Encrypted says that s3veil stands in front of the store.
 	Encrypted bool
-	Log       func(format string, args ...any)
+	// Encryptions says that requests name encryptions, customers' keys among them: the clients speak TLS.
+	Encryptions bool
+	Log         func(format string, args ...any)
 }
 
 // Runner executes one random sequence. It is used by one goroutine.
@@ -148,13 +150,13 @@ func (r *Runner) meta() map[string]string {
 }
 
 func (r *Runner) put() error {
-	bucket, key, body, meta := r.bucket(), r.key(), r.body(), r.meta()
-	out, err := r.client().PutObject(r.ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), Metadata: meta})
+	bucket, key, body, meta, enc := r.bucket(), r.key(), r.body(), r.meta(), r.encryption()
+	out, err := r.client().PutObject(r.ctx, making(&s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), Metadata: meta}, enc))
 	if err != nil {
 		return err
 	}
-	r.State.Buckets[bucket][key] = Object{Body: body, ETag: *out.ETag, Meta: orEmpty(meta)}
-	return nil
+	r.State.Buckets[bucket][key] = Object{Body: body, ETag: *out.ETag, Meta: orEmpty(meta), Enc: enc}
+	return r.announced(out, enc)
 }
 
 func orEmpty(m map[string]string) map[string]string {
@@ -165,23 +167,23 @@ func orEmpty(m map[string]string) map[string]string {
 }
 
 func (r *Runner) putIfAbsent() error {
-	bucket, key, body := r.bucket(), r.key(), r.body()
+	bucket, key, body, enc := r.bucket(), r.key(), r.body(), r.encryption()
 	_, present := r.State.Buckets[bucket][key]
-	out, err := r.client().PutObject(r.ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body),
-		IfNoneMatch: aws.String("*")})
+	out, err := r.client().PutObject(r.ctx, making(&s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body),
+		IfNoneMatch: aws.String("*")}, enc))
 	if present {
 		return expect(err, 412)
 	}
 	if err != nil {
 		return err
 	}
-	r.State.Buckets[bucket][key] = Object{Body: body, ETag: *out.ETag, Meta: map[string]string{}}
+	r.State.Buckets[bucket][key] = Object{Body: body, ETag: *out.ETag, Meta: map[string]string{}, Enc: enc}
 	return nil
 }
 
 // read gets an object whole or reports that it is absent (found false).
 func (r *Runner) read(c *s3.Client, bucket, key string) (body []byte, out *s3.GetObjectOutput, found bool, err error) {
-	out, err = c.GetObject(r.ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	out, err = c.GetObject(r.ctx, reading(&s3.GetObjectInput{Bucket: &bucket, Key: &key}, r.State.Buckets[bucket][key].Enc))
 	if status(err) == 404 {
 		return nil, nil, false, nil
 	}
@@ -211,7 +213,7 @@ func (r *Runner) check(c *s3.Client, bucket, key string) error {
 	case want.ETag != "" && *out.ETag != want.ETag:
 		return fmt.Errorf("%s/%s: ETag %s, want %s", bucket, key, *out.ETag, want.ETag)
 	}
-	return nil
+	return r.announced(out, want.Enc)
 }
 
 func (r *Runner) ranged() error {
@@ -235,7 +237,7 @@ func (r *Runner) ranged() error {
 		spec = fmt.Sprintf("bytes=%d-%d", first, last)
 		last = min(last, n-1)
 	}
-	out, err := r.client().GetObject(r.ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key, Range: &spec})
+	out, err := r.client().GetObject(r.ctx, reading(&s3.GetObjectInput{Bucket: &bucket, Key: &key, Range: &spec}, want.Enc))
 	if !ok {
 		return expect(err, 416)
 	}
@@ -256,7 +258,7 @@ func (r *Runner) ranged() error {
 func (r *Runner) head() error {
 	bucket, key := r.bucket(), r.key()
 	want, present := r.State.Buckets[bucket][key]
-	out, err := r.client().HeadObject(r.ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	out, err := r.client().HeadObject(r.ctx, reading(&s3.HeadObjectInput{Bucket: &bucket, Key: &key}, want.Enc))
 	if !present {
 		return expect(err, 404)
 	}
@@ -267,7 +269,7 @@ func (r *Runner) head() error {
 		return fmt.Errorf("%s/%s: length %d ETag %s, want %d %s", bucket, key, aws.ToInt64(out.ContentLength), *out.ETag,
 			len(want.Body), want.ETag)
 	}
-	return nil
+	return r.announced(out, want.Enc)
 }
 
 func (r *Runner) delete() error {
