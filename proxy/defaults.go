@@ -28,10 +28,11 @@ type bucketDefaults struct {
 	flights map[defaultName]*defaultFlight
 }
 
-// defaultName names a setting: a store of one generation of settings, the bucket that holds it, its key and its realm.
+// defaultName names a setting: a store of one generation of settings, the bucket that holds it, the bound name of the bucket
+// that it is for, its realm.
 type defaultName struct {
-	store               *store
-	bucket, name, realm string
+	store                *store
+	bucket, bound, realm string
 }
 
 // knownDefault is a setting as it was at a time. value is nil without one, entry is the envelope that it came in.
@@ -87,7 +88,7 @@ func (x *exchange) knownDefault() (*setting.Encryption, error) {
 // defaultName is the name of the bucket's setting.
 func (x *exchange) defaultName() defaultName {
 	b := &x.bucket
-	return defaultName{b.store, b.reserved, setting.Name(b.bound), b.realm}
+	return defaultName{b.store, b.reserved, b.bound, b.realm}
 }
 
 // fetchDefault joins or starts the reading of a setting. It outlives the exchange. known is what was there before.
@@ -102,7 +103,7 @@ func (x *exchange) fetchDefault(name defaultName, known knownDefault) *defaultFl
 	if d.flights == nil {
 		d.flights = map[defaultName]*defaultFlight{}
 	}
-	name = defaultName{name.store, strings.Clone(name.bucket), strings.Clone(name.name), strings.Clone(name.realm)}
+	name = defaultName{name.store, strings.Clone(name.bucket), strings.Clone(name.bound), strings.Clone(name.realm)}
 	d.flights[name] = f
 	reader := x.forSettings()
 	go func() {

@@ -304,7 +304,7 @@ type Limits struct {
 	Connections int `yaml:"connections" default:"16384"`
 	// HEAD requests of one listing of a mixed bucket at a time; four times as many for all listings.
 	ListHeads int `yaml:"list_heads" default:"64"`
-	// KMS calls per second that one client can cause with unseen envelopes. Beyond: 503 SlowDown.
+	// KMS calls per second that one client can cause with unseen envelopes; with `dek.cache: off`, by reading at all. Beyond: 503 SlowDown.
 	KMSMisses int `yaml:"kms_misses" default:"100"`
 	// Time for the head of a request. Beyond: the connection is closed.
 	HeadTimeout Duration `yaml:"head_timeout" default:"15s"`
