@@ -526,44 +526,6 @@ func TestBucketEncryptionTakesAdmin(t *testing.T) {
 	}
 }
 
-// A bucket that demands TLS is closed without it, on both sides of a copy, as under a policy with aws:SecureTransport.
-func TestBucketsThatDemandTLS(t *testing.T) {
-	r := newSettingRig(t, func(set *Settings) {
-		set.TrustProxies = balancer
-		set.Buckets = append([]Bucket{{Name: "secure", Key: "main", RequireTLS: true}}, set.Buckets...)
-	})
-	tls := inTLS(nil)
-	r.must("PUT", "/secure", nil, tls...)
-	r.must("PUT", "/secure/key", []byte("hello"), tls...)
-	for _, target := range []string{"GET /secure/key", "HEAD /secure/key", "PUT /secure/key", "DELETE /secure/key", "GET /secure?list-type=2", "GET /secure?encryption",
-		"POST /secure?delete", "POST /secure/key?uploads", "GET /secure?location", "DELETE /secure"} {
-		method, path, _ := strings.Cut(target, " ")
-		resp, doc := r.do(method, path, nil)
-		if resp.StatusCode != 403 || method == "GET" && !bytes.Contains(doc, []byte("<Code>AccessDenied<")) {
-			t.Errorf("%s: %s %s", target, resp.Status, doc)
-		}
-	}
-	form, err := http.Post("http://"+r.addr+"/secure", "multipart/form-data; boundary=x", strings.NewReader("--x--"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if form.Body.Close(); form.StatusCode != 403 {
-		t.Errorf("a form: %s", form.Status)
-	}
-	for _, header := range [][]string{{"x-amz-copy-source", "/secure/key"}} {
-		if got := r.code("PUT", "/data/copy", nil, header...); got != "403 AccessDenied" {
-			t.Errorf("a copy from it: %s", got)
-		}
-		if got := r.code("PUT", "/data/copy", nil, append(header, tls...)...); got != "200" {
-			t.Errorf("a copy over TLS: %s", got)
-		}
-	}
-	id := uploadID(t, r.fixture, "/data/parts")
-	if got := r.code("PUT", "/data/parts?partNumber=1&uploadId="+id, nil, "x-amz-copy-source", "/secure/key"); got != "403 AccessDenied" {
-		t.Errorf("a part copied from it: %s", got)
-	}
-}
-
 func TestErrorsOfTheDefaultKeepTheirClass(t *testing.T) {
 	r := newSettingRig(t, nil)
 	r.must("PUT", "/data?encryption", document("AES256", ""))

@@ -29,10 +29,12 @@ type bucketDefaults struct {
 }
 
 // defaultName names a setting: a store of one generation of settings, the bucket that holds it, the bound name of the bucket
-// that it is for, its realm.
+// that it is for, its realm. Where clients' own credentials go to the store, each asks for itself: what the store denies to
+// one says nothing about another.
 type defaultName struct {
 	store                *store
 	bucket, bound, realm string
+	client               string
 }
 
 // knownDefault is a setting as it was at a time. value is nil without one, entry is the envelope that it came in.
@@ -88,7 +90,11 @@ func (x *exchange) knownDefault() (*setting.Encryption, error) {
 // defaultName is the name of the bucket's setting.
 func (x *exchange) defaultName() defaultName {
 	b := &x.bucket
-	return defaultName{b.store, b.reserved, b.bound, b.realm}
+	name := defaultName{store: b.store, bucket: b.reserved, bound: b.bound, realm: b.realm}
+	if x.signs != nil {
+		name.client = x.client.name
+	}
+	return name
 }
 
 // fetchDefault joins or starts the reading of a setting. It outlives the exchange. known is what was there before.
@@ -103,7 +109,7 @@ func (x *exchange) fetchDefault(name defaultName, known knownDefault) *defaultFl
 	if d.flights == nil {
 		d.flights = map[defaultName]*defaultFlight{}
 	}
-	name = defaultName{name.store, strings.Clone(name.bucket), strings.Clone(name.bound), strings.Clone(name.realm)}
+	name = defaultName{name.store, strings.Clone(name.bucket), strings.Clone(name.bound), strings.Clone(name.realm), name.client}
 	d.flights[name] = f
 	reader := x.forSettings()
 	go func() {
