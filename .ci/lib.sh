@@ -72,3 +72,12 @@ build_vault() {
   )
   rm -rf "$dir"
 }
+
+# install_google: Google's own client of Cloud KMS, against which the double of that API is checked.
+install_google() {
+  local venv=${XDG_CACHE_HOME:-$HOME/.cache}/s3veil-google-3.18.0
+  export S3VEIL_TEST_GOOGLE_PYTHON=$venv/bin/python
+  "$S3VEIL_TEST_GOOGLE_PYTHON" -c 'import google.cloud.kms_v1, google_crc32c, requests' 2>/dev/null && return
+  python3 -m venv "$venv" 2>/dev/null || { need no-such-program=python3-venv; python3 -m venv "$venv"; }
+  "$venv/bin/pip" install --quiet 'google-cloud-kms==3.18.0' 'google-crc32c==1.9.0' 'requests==2.34.2'
+}
