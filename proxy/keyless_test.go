@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"s3veil/proxy/proxytest"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -207,4 +209,75 @@ func TestKeysForUploadsWithout(t *testing.T) {
 	if resp, doc := f.do("DELETE", "/data/key?uploadId="+sealed, nil); resp.StatusCode != 204 {
 		t.Errorf("an upload is aborted without its key: %d %s", resp.StatusCode, doc)
 	}
+}
+
+// A Complete without the key that died half-way is finished by the next one, and two of them do not harm each other.
+func TestKeylessCompletesThatMeetTrouble(t *testing.T) {
+	own := inTLS(customer(appKey))
+	begin := func() (f *fixture, id string, etags []string) {
+		f, _ = withKeys(t)
+		id, etags = f.uploadWith(own, own, bigPart, partTwo, partThree)
+		return f, id, etags
+	}
+	reads := func(f *fixture, what string, want []byte) {
+		t.Helper()
+		f.s.caches.manifests.Purge()
+		if resp, got := f.do("GET", "/data/key", nil, own...); resp.StatusCode != 200 || !bytes.Equal(got, want) {
+			t.Errorf("%s: %d, %d bytes", what, resp.StatusCode, len(got))
+		}
+	}
+	hook := func(f *fixture, op string, answer *proxytest.Answer) (remove func()) {
+		return f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+			if c.Op == op {
+				return answer
+			}
+			return nil
+		}})
+	}
+	withTwo, withThree := append(bytes.Clone(bigPart), partTwo...), append(bytes.Clone(bigPart), partThree...)
+
+	f, id, etags := begin()
+	f.s.state.Load().settings.Buckets[1].RecordNonce = true
+	remove := hook(f, "HeadObject", &proxytest.Answer{Drop: true})
+	if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 503 {
+		t.Fatalf("%d %s", resp.StatusCode, doc)
+	}
+	remove()
+	if resp, _ := f.do("GET", "/data/key", nil, own...); resp.StatusCode != 422 {
+		t.Errorf("a provisional manifest is served: %d", resp.StatusCode)
+	}
+	if resp, doc := f.complete(id, etags, 1, 3); resp.StatusCode != 404 {
+		t.Errorf("another list: %d %s", resp.StatusCode, doc)
+	}
+	if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, doc)
+	}
+	reads(f, "resumed", withTwo)
+
+	f, id, etags = begin()
+	remove = hook(f, "CompleteMultipartUpload", proxytest.Fail(400, "InvalidRequest"))
+	f.complete(id, etags, 1, 3) // leaves its manifest, of the same length, behind
+	remove()
+	if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 200 {
+		t.Fatalf("winner: %d %s", resp.StatusCode, doc)
+	}
+	reads(f, "winner", withTwo)
+
+	f, id, etags = begin()
+	var once atomic.Bool
+	f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op != "CompleteMultipartUpload" || once.Swap(true) {
+			return nil
+		}
+		if resp, doc := f.complete(id, etags, 1, 3); resp.StatusCode != 200 {
+			t.Errorf("winner: %d %s", resp.StatusCode, doc)
+		}
+		o, _ := f.store.Get("data", "key")
+		return &proxytest.Answer{Status: 200, Header: http.Header{}, Cut: -1,
+			Body: []byte("<CompleteMultipartUploadResult><ETag>" + o.ETag + "</ETag></CompleteMultipartUploadResult>")}
+	}})
+	if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 404 {
+		t.Errorf("loser: %d %s", resp.StatusCode, doc)
+	}
+	reads(f, "after the loser", withThree)
 }

@@ -15,11 +15,12 @@ const (
 	objects     = "proxy/object.go"
 	uploads     = "proxy/upload.go"
 	keyless     = "proxy/keyless.go"
+	completions = "proxy/complete.go"
 )
 
 func init() {
-	const tests = "Customer|Encryption|CopiesBetween|Completion|Envelopes"
-	for _, file := range []string{encryption, copies, exchanges, objects, uploads, keyless} {
+	const tests = "Keyless|Customer|Encryption|CopiesBetween|Completion|Envelopes"
+	for _, file := range []string{encryption, copies, exchanges, objects, uploads, keyless, completions} {
 		filters[file] = strings.TrimPrefix(filters[file]+"|"+tests, "|")
 	}
 }
@@ -45,6 +46,7 @@ var encryptionMutations = []mutation{
 	{"customer key for an object without", objects, "matchesCustomer(&o.head, customer); err != nil", "matchesCustomer(&o.head, customer); err != nil && customer == nil"},
 	{"ciphertext shared between customer keys", copies, "src.o.head.KID != envelope.CustomerKID && ", ""},
 	{"ciphertext shared between contexts", copies, "maps.Equal(src.o.head.Pairs, x.choice.Context)", "maps.Equal(x.choice.Context, x.choice.Context)"},
+	{"loser of two completions answers as the winner", completions, "return bare(o.etag) == c.storeETag(), nil", "return true, nil"},
 	{"completion token as a token", uploads, "u.keyless != (u.attrs.Entry != nil)", "u.keyless && u.attrs.Entry == nil"},
 	{"completion without its object", keyless, "envelope.EntryDigest(o.entry) != *c.u.attrs.Entry", "o.entry == \"\""},
 
