@@ -212,18 +212,8 @@ func TestReadinessSurvivesAnOutageThatKeysBridge(t *testing.T) {
 			r := newOutageRig(t, keycache.Options{})
 			r.must("PUT", "/data/before", nil)
 			begin(r)
-			check := func() error {
-				r.pass(checkEvery)
-				_ = r.s.Ready(t.Context())
-				r.eventually("the check is done", func() bool {
-					r.s.health.mu.Lock()
-					defer r.s.health.mu.Unlock()
-					return r.s.health.running == nil
-				})
-				return r.s.Ready(t.Context())
-			}
 			r.pass(5 * time.Minute)
-			if err := check(); err != nil {
+			if err := r.check(); err != nil {
 				t.Errorf("with cached keys: %v", err)
 			}
 			if up := r.metric("dependency_up", "kind=key", "name=main"); up != 1 {
@@ -233,14 +223,14 @@ func TestReadinessSurvivesAnOutageThatKeysBridge(t *testing.T) {
 				t.Error("the KMS counts as up")
 			}
 			r.pass(15 * time.Minute)
-			if err := check(); !errors.Is(err, ErrNotReady) || !strings.Contains(err.Error(), "key main") {
+			if err := r.check(); !errors.Is(err, ErrNotReady) || !strings.Contains(err.Error(), "key main") {
 				t.Errorf("without cached keys: %v", err)
 			}
 			if up := r.metric("dependency_up", "kind=key", "name=main"); up != 0 {
 				t.Error("the key counts as usable")
 			}
 			r.end()
-			if err := check(); err != nil {
+			if err := r.check(); err != nil {
 				t.Errorf("after the outage: %v", err)
 			}
 			for _, kind := range []string{"key", "kms", "upstream"} {
