@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -31,6 +32,9 @@ type intercepted struct {
 }
 
 func (c *intercepted) tcp() *countedConn { return c.counted }
+
+// Close ends TLS, and the connection itself: what the engine has handed over closes only after its handler.
+func (c *intercepted) Close() error { return errors.Join(c.Conn.Close(), c.counted.Close()) }
 
 // interceptedTLS is an intercepted connection in the form in which the engine recognises TLS.
 type interceptedTLS struct {

@@ -464,6 +464,67 @@ func TestForwardTunnels(t *testing.T) {
 	}
 }
 
+// A CONNECT to an S3 host may also carry plain HTTP, and nothing at all.
+func TestForwardPlainInsideConnect(t *testing.T) {
+	f := newForwarded(t, nil)
+	for range 2 {
+		c := f.connect()
+		if resp, _ := c.ask("CONNECT", "CONNECT s3.test:80 HTTP/1.1\r\nHost: s3.test\r\n\r\n"); resp.StatusCode != 200 {
+			t.Fatal(resp.StatusCode)
+		}
+		for range 2 {
+			if resp, body := c.ask("PUT", f.signed("PUT", "", "s3.test", "/data/key", "plain bytes", testCredential, "us-east-1")); resp.StatusCode != 200 {
+				t.Errorf("%d %s", resp.StatusCode, body)
+			}
+		}
+		silent := f.connect()
+		if resp, _ := silent.ask("CONNECT", "CONNECT s3.test:443 HTTP/1.1\r\nHost: s3.test\r\n\r\n"); resp.StatusCode != 200 {
+			t.Fatal(resp.StatusCode)
+		}
+		silent.Close()
+		c.Close()
+	}
+	f.eventually("no connection is left", func() bool { return f.s.conns.Load() == 0 })
+	if strings.Contains(f.log.String(), "interception failed") {
+		t.Errorf("a silent client leaves a complaint: %s", f.log)
+	}
+}
+
+// A request inside a CONNECT is finished when the server stops, an idle connection does not hold it up.
+func TestForwardDrains(t *testing.T) {
+	f := newForwarded(t, nil)
+	open := func() (*tls.Conn, *connection) {
+		c := f.connect()
+		if resp, _ := c.ask("CONNECT", "CONNECT s3.test:443 HTTP/1.1\r\nHost: s3.test\r\n\r\n"); resp.StatusCode != 200 {
+			t.Fatal(resp.StatusCode)
+		}
+		s := tls.Client(c.Conn, &tls.Config{ServerName: "s3.test", RootCAs: f.roots})
+		in := &connection{t, s, bufio.NewReader(s)}
+		if resp, body := in.ask("PUT", f.signed("PUT", "", "s3.test", "/data/key", "plain", testCredential, "us-east-1")); resp.StatusCode != 200 {
+			t.Fatalf("%d %s", resp.StatusCode, body)
+		}
+		return s, in
+	}
+	_, idle := open()
+	busy, in := open()
+	request := f.signed("PUT", "", "s3.test", "/data/late", strings.Repeat("x", 100_000), testCredential, "us-east-1")
+	if _, err := io.WriteString(busy, request[:len(request)-10]); err != nil {
+		t.Fatal(err)
+	}
+	f.eventually("the request is under way", func() bool { return f.s.active.Load() == 1 })
+	stopped := make(chan error, 1)
+	go func() { stopped <- f.s.Shutdown(t.Context()) }()
+	if !idle.closed() {
+		t.Error("an idle connection stays")
+	}
+	if resp, body := in.ask("PUT", request[len(request)-10:]); resp.StatusCode != 200 {
+		t.Errorf("the request under way: %d %s", resp.StatusCode, body)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
 // A client that does not trust the certificate authority leaves a line that says so.
 func TestForwardClientsWithoutTheCA(t *testing.T) {
 	f := newForwarded(t, nil)
@@ -520,6 +581,16 @@ func TestForwardUnknownKeys(t *testing.T) {
 		}
 		if resp, _ := f.do("GET", "/data/key", nil); trusted && resp.StatusCode != 200 {
 			t.Errorf("what was written: %d", resp.StatusCode)
+		}
+		f.idle()
+		claimed := 0
+		for _, l := range f.audit.all() {
+			if l.ClaimedKey == "ASIAUNKNOWN" && l.Client == "role" {
+				claimed++
+			}
+		}
+		if trusted != (claimed == 3) {
+			t.Errorf("from %s: %d audit lines name the claimed key", from, claimed)
 		}
 		if strings.Contains(f.log.String(), "token of the cloud") {
 			t.Error("the token is logged")

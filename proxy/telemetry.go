@@ -143,6 +143,9 @@ func (x *exchange) auditRecord(elapsed time.Duration) audit.Record {
 	if x.client != nil {
 		r.Client = x.client.name
 	}
+	if x.auth != nil && x.auth.Unverified {
+		r.ClaimedKey = x.auth.AccessKey
+	}
 	if r.VersionID == "" {
 		r.VersionID, _ = x.req.Get("versionId")
 	}

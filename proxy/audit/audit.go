@@ -22,9 +22,10 @@ type Record struct {
 	Time              time.Time `json:"time"`
 	RequestID         string    `json:"request_id"`
 	UpstreamRequestID string    `json:"upstream_request_id,omitempty"`
-	Client            string    `json:"client,omitempty"` // access key
-	Source            string    `json:"source,omitempty"` // address
-	Action            string    `json:"action"`           // S3 name
+	Client            string    `json:"client,omitempty"`      // access key
+	ClaimedKey        string    `json:"claimed_key,omitempty"` // access key whose signature was taken unchecked, as Client's
+	Source            string    `json:"source,omitempty"`      // address
+	Action            string    `json:"action"`                // S3 name
 	Bucket            string    `json:"bucket,omitempty"`
 	Key               string    `json:"key,omitempty"`
 	VersionID         string    `json:"version_id,omitempty"`

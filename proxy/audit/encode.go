@@ -14,6 +14,7 @@ func appendRecord(b []byte, r *Record) []byte {
 	b = appendString(b, r.RequestID)
 	b = appendField(b, `,"upstream_request_id":`, r.UpstreamRequestID)
 	b = appendField(b, `,"client":`, r.Client)
+	b = appendField(b, `,"claimed_key":`, r.ClaimedKey)
 	b = appendField(b, `,"source":`, r.Source)
 	b = append(b, `,"action":`...)
 	b = appendString(b, r.Action)

@@ -165,3 +165,17 @@ func TestControlSeesWhatIsDialled(t *testing.T) {
 		}
 	}
 }
+
+func TestClientsComeFromNamedNetworks(t *testing.T) {
+	byDefault := newTest(t, Options{AnySignatureFrom: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	named := newTest(t, Options{AllowFrom: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	for client, want := range map[string][3]bool{ // admitted by default, where a network is named; signature taken unchecked
+		"127.0.0.1": {true, false, false}, "::1": {true, false, false}, "::ffff:127.0.0.1": {true, false, false}, "192.0.2.33": {false, true, false},
+		"::ffff:192.0.2.33": {false, true, false}, "10.1.1.1": {false, false, true}, "2001:db8::1": {false, false, false},
+	} {
+		a := netip.MustParseAddr(client)
+		if got := [3]bool{byDefault.Admits(a), named.Admits(a), byDefault.TrustsSignatures(a)}; got != want || named.TrustsSignatures(a) {
+			t.Errorf("%s: %v, want %v", client, got, want)
+		}
+	}
+}

@@ -136,6 +136,8 @@ func (f *Forward) ServerTLS(t Target) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"},
+		// Each connection has a configuration of its own, under whose keys no ticket would be good for another one.
+		SessionTicketsDisabled: true,
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			if hello.ServerName != "" && normalName(hello.ServerName) != t.Host {
 				return nil, &NameError{hello.ServerName, t.Host}

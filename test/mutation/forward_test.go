@@ -1,0 +1,77 @@
+//go:build integration
+
+package mutation
+
+const (
+	auditChain  = "proxy/audit/verify.go"
+	auditLog    = "proxy/audit/audit.go"
+	auditFile   = "proxy/audit/file.go"
+	guard       = "proxy/forward/guard.go"
+	awsNames    = "proxy/forward/aws.go"
+	decisions   = "proxy/forward/forward.go"
+	authorities = "proxy/forward/ca.go"
+	leafNames   = "proxy/forward/leaf.go"
+	proxyUsers  = "proxy/forward/users.go"
+	tunnels     = "proxy/forward/tunnel.go"
+	targets     = "proxy/forward/target.go"
+	forwardPort = "proxy/forward.go"
+	connects    = "proxy/connect.go"
+	relays      = "proxy/relay.go"
+	hostStores  = "proxy/hoststore.go"
+)
+
+func init() {
+	for _, file := range []string{forwardPort, connects, relays, hostStores} {
+		filters[file] = "Forward|SignedForTheirClient"
+	}
+	mutations = append(mutations, auditMutations...)
+	mutations = append(mutations, forwardMutations...)
+}
+
+// auditMutations are those of the audit log (THREATS.md row 39).
+var auditMutations = []mutation{
+	{"hashes not compared", auditChain, "hex.EncodeToString(sum[:]) != c.Hash", "hex.EncodeToString(sum[:]) == \"\""},
+	{"lines in any order", auditChain, "	case v.report.Lines == 0:\n", "	case v.report.Lines > 0:\n		v.heads = []string{c.Hash}\n	case v.report.Lines == 0:\n"},
+	{"chains begin anywhere", auditChain, "case i < 0 && v.Chains && c.Prev == \"\":", "case i < 0 && c.Prev == \"\":"},
+	{"expected hashes not looked for", auditChain, "		if !found {\n", "		if !found && hash == \"\" {\n"},
+	{"lost lines not told", auditLog, "	if l.lost == 0 {\n", "	if l.lost >= 0 {\n"},
+	{"chain goes on with a lost line", auditLog, "		return line, fmt.Errorf(\"audit: %w\", err)\n", "		l.prev = append(l.prev[:0], hash[:]...)\n		return line, fmt.Errorf(\"audit: %w\", err)\n"},
+	{"two processes in one file", auditFile, "	if err := lock(next); err != nil {\n", "	if err := lock(next); err != nil && f.path == \"\" {\n"},
+}
+
+// forwardMutations are those of the forward proxy (THREATS.md rows 22, 42, 43).
+var forwardMutations = []mutation{
+	{"link-local addresses reached", guard, "a.IsMulticast(), a.IsLinkLocalUnicast(),", "a.IsMulticast(),"},
+	{"metadata addresses reached", guard, "a.IsLinkLocalUnicast(), within(never, a):", "a.IsLinkLocalUnicast():"},
+	{"embedded addresses not seen", guard, "	if nat64.Contains(a) {\n", "	if nat64.Contains(a) && a.Is4() {\n"},
+	{"loopback for everybody", guard, "if !client.Unmap().IsLoopback() {", "if !client.IsValid() {"},
+	{"own ports reached", guard, "own.Port() == to.Port() && isHere(a, own.Addr())", "own.Port() == to.Port() && isHere(a, own.Addr()) && !a.IsValid()"},
+	{"denied networks reached", guard, "within(f.Deny, plainAddr(to.Addr()))", "within(nil, plainAddr(to.Addr()))"},
+	{"one good address is enough", guard, "			return nil, fmt.Errorf(\"%s: %w\", t.Host, err)\n", "			continue\n"},
+	{"names resolved twice", guard, "	for _, a := range addrs {\n		c, err", "	addrs, _ = f.resolve(ctx, t, func(netip.AddrPort) error { return nil })\n	for _, a := range addrs {\n		c, err"},
+	{"unknown S3 services tunnelled", awsNames, "		return awsS3\n	}\n	return awsRefused\n}\n\n// privateLink", "		return awsS3\n	}\n	return awsOther\n}\n\n// privateLink"},
+	{"access point aliases accepted", awsNames, "at > 0 && refusedBucket(", "at > 99 && refusedBucket("},
+	{"any port", decisions, "!allows(f.Ports, t.Port)", "!allows(f.Ports, t.Port) && t.Port == 0"},
+	{"others reached though denied", decisions, "	if !f.Tunnel {\n", "	if !f.Tunnel && t.Host == \"\" {\n"},
+	{"clients from anywhere", decisions, "return within(f.AllowFrom, client)", "return client.IsValid()"},
+	{"signatures trusted everywhere", decisions, "return within(f.AnySignatureFrom, client)", "return len(f.AnySignatureFrom) > 0"},
+	{"authority for every name", authorities, "		PermittedDNSDomains:         domains,\n", ""},
+	{"authority for every address", authorities, "	if len(addresses) == 0 { // a kind", "	if len(addresses) == 99 { // a kind"},
+	{"authorities below the authority", authorities, "MaxPathLenZero: true,", "MaxPathLen: 3,"},
+	{"names in TLS not compared", leafNames, "hello.ServerName != \"\" && normalName", "hello.ServerName == \"-\" && normalName"},
+	{"leaves as old as the authority", leafNames, "leafLife    = 24 * time.Hour", "leafLife    = 24000 * time.Hour"},
+	{"any password", proxyUsers, "!found || !known || !same", "!found || !known || !same && name == \"\""},
+	{"names in tunnels not read", tunnels, "		if name != \"\" {\n", "		if name == \"-\" {\n"},
+	{"zones and user names in targets", targets, "	if !isName(host) {\n", "	if host == \"\" {\n"},
+	{"Host headers not compared", forwardPort, "	if !target.Is(host, schemePort[x.head.scheme]) {\n", "	if !target.Is(host, schemePort[x.head.scheme]) && host == \"\" {\n"},
+	{"hosts inside a CONNECT not compared", forwardPort, "if !x.via.target.Is(x.head.host, x.via.target.Port) || !x.via.target.Is(host, x.via.target.Port) {", "if x.head.host == \"\" {"},
+	{"no user demanded", forwardPort, "	if f.Users == nil {\n", "	if f.Users != nil {\n"},
+	{"origin form accepted", forwardPort, "	if x.head.scheme == \"\" {\n", "	if x.head.scheme == \"-\" {\n"},
+	{"no user demanded for CONNECT", connects, "	if err := x.authenticateProxy(f); err != nil {\n", "	if err := x.authenticateProxy(f); err != nil && x.head.path == \"\" {\n"},
+	{"CONNECT with a body", connects, "	case x.head.has(\"transfer-encoding\") ||", "	case x.head.has(\"-\") ||"},
+	{"TLS tunnelled without an authority", connects, "	if !f.Intercepts() {\n", "	if !f.Intercepts() && x.head.path == \"\" {\n"},
+	{"loops", relays, "	case forward.Loops(x.head.fields):\n", "	case x.head.method == \"\":\n"},
+	{"stores without the guard", hostStores, "	u.Control = st.forward.Control(x.source)\n", ""},
+	{"objects to the upstream all the same", hostStores, "x.st.forward == nil || !x.st.forward.ToHost", "x.st.forward == nil || x.st.forward.ToHost"},
+	{"requests signed for others", hostStores, "	return *c, nil\n", "	return sigv4.Credential{AccessKey: \"other\", Secret: c.Secret}, nil\n"},
+}
