@@ -11,7 +11,7 @@ import (
 
 // GCPKey holds the keys of the provider `gcpkms`: Google Cloud KMS.
 type GCPKey struct {
-	// Provider `gcpkms`: JSON file of a service account or of workload identity federation. Left out: the application default
+	// JSON file of a service account or of workload identity federation. Left out: the application default
 	// credentials (GOOGLE_APPLICATION_CREDENTIALS, the file of gcloud, the metadata server).
 	CredentialsFile Path `yaml:"credentials_file"`
 }

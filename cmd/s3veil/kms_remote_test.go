@@ -59,3 +59,26 @@ func TestProvidersSurviveAReload(t *testing.T) {
 		}
 	}
 }
+
+// TestVaultTokenOfTheEnvironment: without a login of its own a key of Vault uses what the vault program would use.
+func TestVaultTokenOfTheEnvironment(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("VAULT_TOKEN", "")
+	t.Setenv("BAO_TOKEN", "")
+	k := &KMSKey{Key: "s3veil", Transit: TransitKey{Address: "https://vault:8200", Mount: "transit"}}
+	if o := k.transitOptions(); o.Token != "" || filepath.Base(o.TokenFile) != ".vault-token" {
+		t.Errorf("token file %q", o.TokenFile)
+	}
+	t.Setenv("BAO_TOKEN", "bao")
+	if o := k.transitOptions(); o.Token != "bao" || o.TokenFile != "" {
+		t.Error("BAO_TOKEN does not count")
+	}
+	t.Setenv("VAULT_TOKEN", "vault")
+	if o := k.transitOptions(); o.Token != "vault" {
+		t.Error("VAULT_TOKEN does not count")
+	}
+	k.Transit.AppRole.RoleID = "r"
+	if o := k.transitOptions(); o.Token != "" || o.TokenFile != "" {
+		t.Error("the environment counts beside a login of the configuration")
+	}
+}

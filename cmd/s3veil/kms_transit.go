@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"os"
+	"path/filepath"
 
 	"s3veil/crypto/kms"
 	"s3veil/crypto/kms/transit"
@@ -11,20 +14,20 @@ import (
 
 // TransitKey holds the keys of the provider `transit`: Vault and OpenBao.
 type TransitKey struct {
-	// Provider `transit`: URL of the server, https (http on the loopback interface alone).
+	// URL of the server, https (http on the loopback interface alone).
 	Address string `yaml:"address"`
-	// Provider `transit`: path of the engine.
+	// Path of the engine.
 	Mount string `yaml:"mount" default:"transit"`
-	// Provider `transit`: namespace of Vault Enterprise or OpenBao.
+	// Namespace of Vault Enterprise or OpenBao.
 	Namespace string `yaml:"namespace"`
-	// Provider `transit`: a token, renewed as long as the server allows. One of `token`, `token_file`, `approle` and
-	// `kubernetes` is needed.
+	// A token, renewed as long as the server allows. Without any of `token`, `token_file`, `approle` and
+	// `kubernetes`: VAULT_TOKEN or BAO_TOKEN of the environment, else the file ~/.vault-token.
 	Token Secret `yaml:"token"`
-	// Provider `transit`: file with a token that an agent replaces; read anew for every call.
+	// File with a token that an agent replaces; read anew for every call.
 	TokenFile Path `yaml:"token_file"`
-	// Provider `transit`: login by AppRole.
+	// Login by AppRole.
 	AppRole AppRole `yaml:"approle"`
-	// Provider `transit`: login by the service account of the pod.
+	// Login by the service account of the pod.
 	Kubernetes KubernetesLogin `yaml:"kubernetes"`
 }
 
@@ -51,32 +54,39 @@ type KubernetesLogin struct {
 }
 
 func (k *KMSKey) transitOptions() transit.Options {
-	return transit.Options{
-		Address:    k.Transit.Address,
-		Namespace:  k.Transit.Namespace,
-		Mount:      k.Transit.Mount,
-		Key:        k.Key,
-		Token:      transit.Secret(k.Transit.Token.reveal()),
-		TokenFile:  string(k.Transit.TokenFile),
-		AppRole:    transit.AppRole{Mount: k.Transit.AppRole.Mount, RoleID: k.Transit.AppRole.RoleID, SecretID: transit.Secret(k.Transit.AppRole.SecretID.reveal()), SecretIDFile: string(k.Transit.AppRole.SecretIDFile)},
-		Kubernetes: transit.Kubernetes{Mount: k.Transit.Kubernetes.Mount, Role: k.Transit.Kubernetes.Role, TokenFile: string(k.Transit.Kubernetes.TokenFile)},
+	t := &k.Transit
+	o := transit.Options{Address: t.Address, Namespace: t.Namespace, Mount: t.Mount, Key: k.Key,
+		Token: transit.Secret(t.Token.reveal()), TokenFile: string(t.TokenFile),
+		AppRole: transit.AppRole{Mount: t.AppRole.Mount, RoleID: t.AppRole.RoleID, SecretID: transit.Secret(t.AppRole.SecretID.reveal()),
+			SecretIDFile: string(t.AppRole.SecretIDFile)},
+		Kubernetes: transit.Kubernetes{Mount: t.Kubernetes.Mount, Role: t.Kubernetes.Role, TokenFile: string(t.Kubernetes.TokenFile)}}
+	if t.logins() == 0 {
+		o.Token = transit.Secret(cmp.Or(os.Getenv("VAULT_TOKEN"), os.Getenv("BAO_TOKEN")))
+		if home, err := os.UserHomeDir(); o.Token == "" && err == nil {
+			o.TokenFile = filepath.Join(home, ".vault-token") // of `vault login`
+		}
 	}
+	return o
+}
+
+// logins counts the ways to log in that are given.
+func (t *TransitKey) logins() (n int) {
+	for _, given := range []bool{t.Token != "", t.TokenFile != "", t.AppRole != AppRole{}, t.Kubernetes != KubernetesLogin{}} {
+		if given {
+			n++
+		}
+	}
+	return n
 }
 
 func checkTransit(l *loaded, p string, k *KMSKey) {
-	logins := 0
-	for _, given := range []bool{k.Transit.Token != "", k.Transit.TokenFile != "", k.Transit.AppRole != AppRole{}, k.Transit.Kubernetes != KubernetesLogin{}} {
-		if given {
-			logins++
-		}
-	}
 	switch {
 	case k.Transit.Address == "":
 		l.wrong(p+".address", "missing")
 	case k.Key == "":
 		l.wrong(p+".key", "missing")
-	case logins != 1:
-		l.wrong(p, "needs exactly one of token, token_file, approle and kubernetes")
+	case k.Transit.logins() > 1:
+		l.wrong(p, "has more than one of token, token_file, approle and kubernetes")
 	default:
 		if _, err := transit.New(k.transitOptions()); err != nil {
 			l.wrong(p, "%s", err)

@@ -10,3 +10,6 @@ func (p *Provider) SetTransport(rt http.RoundTripper) { p.client.http.Transport 
 
 // SetLoginAgain sets the least age of a token that a refusal replaces.
 func (p *Provider) SetLoginAgain(d time.Duration) { p.session.loginAgain = d }
+
+// ParseBlob is parseBlob.
+var ParseBlob = parseBlob
