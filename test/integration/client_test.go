@@ -212,9 +212,9 @@ func runRclone(t *testing.T, p place) {
 	must(t, env, "rclone", "purge", remote+"/tree")
 }
 
-func runS3cmd(t *testing.T, p place) {
-	src, dst := filepath.Join(p.dir, "src"), filepath.Join(p.dir, "dst")
-	names := files(t, src)
+// s3cmdConfig writes a configuration of s3cmd and returns its path.
+func s3cmdConfig(t *testing.T, p place) string {
+	t.Helper()
 	host := p.endpoint[strings.Index(p.endpoint, "//")+2:]
 	config := fmt.Sprintf("[default]\naccess_key = %s\nsecret_key = %s\nhost_base = %s\nhost_bucket = %s\nuse_https = %v\nca_certs_file = %s\nbucket_location = us-east-1\nmultipart_chunk_size_mb = 5\nmax_retries = 1\n",
 		p.target.AccessKey, p.target.SecretKey, host, host, strings.HasPrefix(p.endpoint, "https"), p.target.CAFile)
@@ -222,6 +222,13 @@ func runS3cmd(t *testing.T, p place) {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+func runS3cmd(t *testing.T, p place) {
+	src, dst := filepath.Join(p.dir, "src"), filepath.Join(p.dir, "dst")
+	names := files(t, src)
+	path := s3cmdConfig(t, p)
 	s3cmd := func(args ...string) string {
 		t.Helper()
 		return must(t, servers.CleanEnv(), "s3cmd", append([]string{"-c", path, "--no-progress"}, args...)...)

@@ -17,7 +17,7 @@ const customerKey = "an application's key of 32 bytes"
 // Command line programs with their own options for encryption, each upload large enough to be one of parts.
 func TestProgramsAskForEncryption(t *testing.T) {
 	c := s3veil.MustStart(t, s3veil.Options{Store: servers.MustShared(t, servers.Versity), TLS: true})
-	for _, p := range []program{{"aws-cli", sseAWS}, {"rclone", sseRclone}} {
+	for _, p := range []program{{"aws-cli", sseAWS}, {"rclone", sseRclone}, {"s3cmd", sseS3cmd}} {
 		t.Run(p.name, func(t *testing.T) {
 			p.run(t, place{target: &c.Target, endpoint: c.Endpoint(), bucket: servers.NewBucket(t, c.Client()), dir: t.TempDir()})
 		})
@@ -78,5 +78,24 @@ func sseRclone(t *testing.T, p place) {
 		must(t, env, "rclone", append([]string{"check", "--download", src, remote}, options...)...)
 		must(t, env, "rclone", append([]string{"copy", remote, remote + "-copy"}, options...)...)
 		must(t, env, "rclone", append([]string{"check", "--download", src, remote + "-copy"}, options...)...)
+	}
+}
+
+func sseS3cmd(t *testing.T, p place) {
+	src := filepath.Join(p.dir, "src")
+	names := files(t, src)
+	path := s3cmdConfig(t, p)
+	s3cmd := func(args ...string) {
+		t.Helper()
+		must(t, servers.CleanEnv(), "s3cmd", append([]string{"-c", path, "--no-progress"}, args...)...)
+	}
+	for what, option := range map[string]string{"s3": "--server-side-encryption", "kms": "--server-side-encryption-kms-id=main"} {
+		dst := filepath.Join(p.dir, what)
+		if err := os.Mkdir(dst, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		s3cmd("sync", option, src+"/", "s3://"+p.bucket+"/"+what+"/")
+		s3cmd("sync", "s3://"+p.bucket+"/"+what+"/", dst+"/")
+		sameFiles(t, dst, src, names)
 	}
 }
