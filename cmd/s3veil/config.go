@@ -195,6 +195,7 @@ type KMSKey struct {
 	AWSKMS  AWSKMSKey  `yaml:",inline" of:"awskms"`
 	Transit TransitKey `yaml:",inline" of:"transit"`
 	GCPKMS  GCPKey     `yaml:",inline" of:"gcpkms"`
+	AzureKV AzureKey   `yaml:",inline" of:"azurekv"`
 }
 
 // Outage is the policy while a KMS cannot be reached.

@@ -35,6 +35,7 @@ func init() { // here and not in the declaration, because checks refer to this t
 		"awskms":  {checkAWSKMS, openAWSKMS},
 		"transit": {checkTransit, openTransit},
 		"gcpkms":  {checkGCP, openGCP},
+		"azurekv": {checkAzure, openAzure},
 	}
 }
 
@@ -108,13 +109,9 @@ func (w *wired) remoteKey(ctx context.Context, l *loaded, p string, k *KMSKey, o
 	if !ok || k.ID == "" || l.hasMistakes(p) {
 		return
 	}
-	var trust *tls.Config
 	text := plainText(reflect.ValueOf(k).Elem())
-	if k.CAFile != "" {
-		trust = &tls.Config{RootCAs: l.pool(p+".ca_file", k.CAFile), MinVersion: tls.VersionTLS12}
-		pem, _ := os.ReadFile(string(k.CAFile))
-		text += string(pem)
-	}
+	trust, pem := l.trust(p, k)
+	text += string(pem)
 	print := sha256.Sum256([]byte(text))
 	provider, ok := old.providers[print]
 	if !ok {
@@ -129,6 +126,15 @@ func (w *wired) remoteKey(ctx context.Context, l *loaded, p string, k *KMSKey, o
 	for _, name := range append([]string{k.ID}, k.Aliases...) {
 		w.settings.Families[name] = []string{k.ID}
 	}
+}
+
+// trust returns the certificate authorities of an entry and their file's content, nothing for the system's.
+func (l *loaded) trust(p string, k *KMSKey) (*tls.Config, []byte) {
+	if k.CAFile == "" {
+		return nil, nil
+	}
+	pem, _ := os.ReadFile(string(k.CAFile))
+	return &tls.Config{RootCAs: l.pool(p+".ca_file", k.CAFile), MinVersion: tls.VersionTLS12}, pem
 }
 
 // plainText writes a value with everything in it, secrets included. It serves comparison alone.

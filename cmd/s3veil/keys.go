@@ -17,7 +17,7 @@ func (p *program) keysCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(p.keysNewCommand(), p.keysListCommand(), p.keysRotateCommand())
+	c.AddCommand(p.keysNewCommand(), p.keysListCommand(), p.keysRotateCommand(), p.keysWrapCommand())
 	return c
 }
 

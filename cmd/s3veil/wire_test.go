@@ -25,7 +25,7 @@ func fixtures(t *testing.T) (dir string) {
 	if err := os.CopyFS(dir, os.DirFS("testdata")); err != nil {
 		t.Fatal(err)
 	}
-	for name, mode := range map[string]os.FileMode{"secret": 0o600, "server.key": 0o600, "malformed.json": 0o600, "open": 0o644} {
+	for name, mode := range map[string]os.FileMode{"secret": 0o600, "server.key": 0o600, "azure-key.json": 0o600, "malformed.json": 0o600, "open": 0o644} {
 		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
 			t.Fatal(err)
 		}

@@ -37,6 +37,7 @@ var homes = []struct {
 	{"github.com/prometheus/client_golang", []string{"s3veil/proxy", "s3veil/cmd"}},
 	{"github.com/aws", []string{"s3veil/cmd", "s3veil/crypto/kms/awskms"}},
 	{"golang.org/x/oauth2", []string{"s3veil/crypto/kms/gcpkms"}},
+	{"github.com/Azure", []string{"s3veil/crypto/kms/azurekv"}},
 	{"cloud.google.com", []string{"s3veil/crypto/kms/gcpkms"}},
 	{"github.com/versity/versitygw", []string{"s3veil/cmd/s3veil/internal/devstore"}},
 	{"gopkg.in/yaml.v3", []string{"s3veil/cmd"}},

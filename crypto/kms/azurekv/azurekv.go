@@ -77,7 +77,7 @@ func New(o Options) (*Provider, error) {
 	}
 	if o.File == "" {
 		if host(o.Key, vaultHosts) {
-			return nil, fmt.Errorf("azurekv: %s is in a vault, which has no symmetric keys: it needs a file with the key that it has wrapped", o.Key)
+			return nil, fmt.Errorf("azurekv: %s is in a vault, which has no symmetric keys: it needs a file with a key that it has wrapped (wrapped_key_file)", o.Key)
 		}
 		return p, nil
 	}
