@@ -22,8 +22,8 @@ type sizeKey struct{ store, bucket, key, etag string }
 
 // listedSize is what a listing shows of an object in a bucket that may hold plaintext.
 type listedSize struct {
-	sealed, foreign bool
-	content         int64 // of a foreign object
+	sealed, known bool
+	content       int64 // with known: what arithmetic does not tell
 }
 
 // The bounds of the caches, in entries. A manifest of 10,000 uneven parts takes about 400 KiB, a usual one less than 1 KiB.

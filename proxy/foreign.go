@@ -155,7 +155,7 @@ func (x *exchange) measureForeign(e *s3xml.Entry, resp *upstream.Response) (list
 	if err != nil {
 		return listedSize{}, nil
 	}
-	return listedSize{foreign: true, content: n}, nil
+	return listedSize{known: true, content: n}, nil
 }
 
 // isTrouble reports whether err is the store's and not the object's.

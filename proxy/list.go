@@ -30,7 +30,7 @@ func (x *exchange) listObjects() error {
 		page.Hidden = 0
 		page.Extend(next)
 	}
-	if x.bucket.rule.AllowPlaintext || x.bucket.rule.Foreign != nil {
+	if r := x.bucket.rule; r.AllowPlaintext || r.Foreign != nil || r.ListExact {
 		if err := x.measure(page.Entries); err != nil {
 			return err
 		}
@@ -104,7 +104,9 @@ func (x *exchange) measure(entries []s3xml.Entry) error {
 			defer func() { <-gate; <-x.s.heads }()
 			var size listedSize
 			err := x.guard(func() (err error) {
-				size, err = x.measureOne(e)
+				one := *x // notes and ids are of this question alone
+				one.note = note{}
+				size, err = one.measureOne(e)
 				return err
 			})
 			if err != nil {
@@ -121,7 +123,7 @@ func (x *exchange) measure(entries []s3xml.Entry) error {
 
 func (l listedSize) apply(e *s3xml.Entry) {
 	switch {
-	case l.foreign:
+	case l.known:
 		e.Size = l.content
 	case !l.sealed:
 		e.Plaintext, e.Size = true, e.Stored
@@ -145,10 +147,30 @@ func (x *exchange) measureOne(e *s3xml.Entry) (listedSize, error) {
 	case resp.Status != 200:
 		return listedSize{}, fmt.Errorf("%w: HEAD of a listed object answers %d", upstream.ErrUnavailable, resp.Status)
 	}
-	if resp.Get(entryName) == "" && x.bucket.rule.Foreign != nil {
+	entry := resp.Get(entryName)
+	switch {
+	case entry == "" && x.bucket.rule.Foreign != nil:
 		return x.measureForeign(e, resp)
+	case entry != "" && x.bucket.rule.ListExact:
+		return x.measureParts(e, resp, entry), nil
 	}
-	return listedSize{sealed: resp.Get(entryName) != ""}, nil
+	return listedSize{sealed: entry != ""}, nil
+}
+
+// measureParts looks into the part table of a multipart object, whose size arithmetic bounds only (FORMAT.md 8.4). What cannot be
+// opened, for want of a customer's key say, keeps that bound.
+func (x *exchange) measureParts(e *s3xml.Entry, resp *upstream.Response, entry string) listedSize {
+	estimate := listedSize{sealed: true}
+	sealed, err := envelope.ParseText(entry)
+	if err != nil || sealed.Header().Kind == envelope.SinglePut {
+		return estimate
+	}
+	o, err := x.openObject(&x.bucket, e.Key, resp, nil)
+	if err != nil {
+		return estimate
+	}
+	defer o.forget()
+	return listedSize{sealed: true, known: true, content: o.content}
 }
 
 // listMultipartUploads answers ListMultipartUploads. The store knows only its own upload ids; what the client gets serves

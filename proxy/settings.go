@@ -93,6 +93,7 @@ type Bucket struct {
 	UploadID       UploadIDForm
 	VerifyFull     bool
 	Padding        bool
+	ListExact      bool          // listings look into the part tables of multipart objects
 	MaxAge         time.Duration // oldest creation time accepted; zero: any
 	Foreign        *Foreign      // nil: objects of the S3 Encryption Client are plaintext
 	SSE            string        // announced where no header asked: "AES256"

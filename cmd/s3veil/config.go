@@ -239,6 +239,9 @@ type Bucket struct {
 	Verify string `yaml:"verify" default:"stream"`
 	// Hides sizes of single PUTs by padding. Not supported by this build.
 	Padding bool `yaml:"padding" default:"false"`
+	// Sizes in listings: `arithmetic` costs nothing and overstates multipart objects of parts that are no multiples of 64 KiB by
+	// up to 32 bytes a part; `exact` asks for every object that is not cached, 64 at a time.
+	Listing string `yaml:"listing" default:"arithmetic"`
 	// Oldest creation time accepted of an object. Left out: any.
 	MaxAge Duration `yaml:"max_age" default:"0s"`
 	// Value of x-amz-server-side-encryption announced where no header asked for one, or `none`.

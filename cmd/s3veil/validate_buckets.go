@@ -143,6 +143,7 @@ func (l *loaded) checkBucketWords(b *Bucket, p string) {
 	}
 	l.oneOf(p+".metadata.check", b.Metadata.Check, "warn", "fail", "ignore")
 	l.oneOf(p+".manifest.policy", b.Manifest.Policy, "strict", "degraded")
+	l.oneOf(p+".listing", b.Listing, "arithmetic", "exact")
 	l.oneOf(p+".upload_id", b.UploadID, "auto", "token", "state")
 	l.oneOf(p+".verify", b.Verify, "stream", "full")
 	l.oneOf(p+".sse", b.SSE, "AES256", "none")

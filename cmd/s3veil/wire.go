@@ -255,6 +255,7 @@ func (l *loaded) bucket(b *Bucket) proxy.Bucket {
 		VerifyFull:     b.Verify == "full",
 		Padding:        b.Padding,
 		MaxAge:         time.Duration(b.MaxAge),
+		ListExact:      b.Listing == "exact",
 		SSE:            b.SSE,
 		RequireSSE:     b.RequireSSE,
 		RequireTLS:     b.RequireTLS,

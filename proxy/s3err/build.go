@@ -1,6 +1,9 @@
 package s3err
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+)
 
 // Lookup returns the catalogue entry of an S3 code.
 func Lookup(code string) (Error, bool) {
@@ -47,7 +50,9 @@ func Unimplemented(what string) Error {
 }
 
 // UnimplementedHeader is NotImplemented for a request header.
-func UnimplementedHeader(name string) Error { return NotImplemented.Field("Header", name) }
+func UnimplementedHeader(name string) Error {
+	return NotImplemented.Field("Header", name).With(fmt.Errorf("request header %q is unknown", name))
+}
 
 // KeyTooLong is KeyTooLongError with the key's size and the limit, both in bytes.
 func KeyTooLong(size, limit int) Error {

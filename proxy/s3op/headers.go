@@ -145,7 +145,7 @@ func (i *Info) MayAnswer(name string) bool {
 // operation at hand is dropped.
 var known = func() *names {
 	lists := [][]string{commonHeaders, {
-		"x-amz-date", "x-amz-security-token", "x-amz-content-sha256", "x-amz-user-agent", "x-amz-te", "x-amz-cf-id",
+		"x-amz-date", "x-amz-security-token", "x-amz-content-sha256", "x-amz-api-version", "x-amz-user-agent", "x-amz-te", "x-amz-cf-id",
 		"x-amz-region-set",
 	}}
 	for _, info := range Table {

@@ -67,7 +67,7 @@ func TestCopySources(t *testing.T) {
 
 func TestUnknownHeadersOfObjectWritesAreFound(t *testing.T) {
 	known := []string{
-		"host", "content-type", "x-amz-date", "x-amz-content-sha256", "x-amz-meta-a", "x-amz-acl", "x-amz-checksum-crc32",
+		"host", "content-type", "x-amz-api-version", "x-amz-region-set", "x-amz-date", "x-amz-content-sha256", "x-amz-meta-a", "x-amz-acl", "x-amz-checksum-crc32",
 		"x-amz-checksum-algorithm", "x-amz-server-side-encryption-customer-key-md5", "x-amz-object-lock-mode",
 		"x-amz-grant-read", "x-amz-decoded-content-length", "x-amz-trailer", "x-amz-expected-bucket-owner", "amz-sdk-request",
 		"x-amz-storage-class", "x-amz-security-token", "x-amzn-trace-id",

@@ -144,7 +144,9 @@ func isAmz(name string) bool { return len(name) >= 6 && strings.EqualFold(name[:
 // them as headers, and since all parameters are signed they can be believed once the signature has been verified. Left out
 // are the signature's own parameters and checksums, which one SDK computes over an empty body when it presigns.
 func (r *Request) Hoisted() []Param {
-	if _, presigned := r.Get("X-Amz-Signature"); !presigned {
+	_, v4 := r.Get("X-Amz-Signature")
+	_, v2 := r.Get("AWSAccessKeyId")
+	if !v4 && !v2 {
 		return nil
 	}
 	var out []Param
@@ -155,7 +157,7 @@ func (r *Request) Hoisted() []Param {
 		name := strings.ToLower(p.Name)
 		switch name {
 		case "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders", "x-amz-signature",
-			"x-amz-security-token", "x-amz-content-sha256", "x-amz-sdk-checksum-algorithm", "x-amz-user-agent":
+			"x-amz-security-token", "x-amz-content-sha256", "x-amz-region-set", "x-amz-sdk-checksum-algorithm", "x-amz-user-agent":
 			continue
 		}
 		if strings.HasPrefix(name, "x-amz-checksum-") && name != "x-amz-checksum-mode" &&

@@ -1,0 +1,53 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"s3veil/proxy/proxytest"
+	"strings"
+	"testing"
+)
+
+// TestExactListings: parts that are no multiples of a package are listed with their true size where that is asked for, by a
+// replica that has never seen them too, and what cannot be opened keeps its bound.
+func TestExactListings(t *testing.T) {
+	for _, exact := range []bool{false, true} {
+		f := newFixture(t, func(set *Settings, _ *Options) { set.Buckets[0].ListExact = exact })
+		_, doc := f.must("POST", "/data/k?uploads=", nil)
+		var made struct{ UploadId string }
+		if err := xml.Unmarshal(doc, &made); err != nil {
+			t.Fatal(err)
+		}
+		var list strings.Builder
+		for n := range 3 {
+			resp, _ := f.must("PUT", fmt.Sprintf("/data/k?partNumber=%d&uploadId=%s", n+1, made.UploadId), bytes.Repeat([]byte("x"), 5<<20+77))
+			fmt.Fprintf(&list, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", n+1, resp.Header.Get("Etag"))
+		}
+		f.must("POST", "/data/k?uploadId="+made.UploadId, []byte("<CompleteMultipartUpload>"+list.String()+"</CompleteMultipartUpload>"))
+		f.must("PUT", "/data/copy", nil, "x-amz-copy-source", "/data/k")
+		f.must("PUT", "/data/single", bytes.Repeat([]byte("x"), 70_001))
+		f.s.caches.manifests.Purge()
+		for range 2 {
+			_, doc = f.must("GET", "/data?list-type=2", nil)
+			got := bytes.Count(doc, []byte("<Size>15728871</Size>"))
+			if exact && got != 2 || !exact && got != 0 || bytes.Count(doc, []byte("<Size>70001</Size>")) != 1 {
+				t.Errorf("exact %v: %s", exact, doc)
+			}
+		}
+		if !exact {
+			continue
+		}
+		if n := len(f.store.Calls("HeadObject")); n > 8 {
+			t.Errorf("%d HEADs for two listings of three objects", n)
+		}
+		broken, _ := f.store.Get("data", "k")
+		f.store.Change("data", "k", func(o *proxytest.Object) {
+			o.ETag = `"00000000000000000000000000000000-3"`
+			o.Header["x-amz-meta-s3veil"] = broken.Header["x-amz-meta-s3veil"][:len(broken.Header["x-amz-meta-s3veil"])-8] + "AAAAAAAA"
+		})
+		if _, doc = f.must("GET", "/data?list-type=2", nil); !bytes.Contains(doc, []byte("<Key>k</Key>")) {
+			t.Errorf("a damaged object is missing: %s", doc)
+		}
+	}
+}
