@@ -335,6 +335,25 @@ func TestWritesFailWhileTheDefaultCannotBeRead(t *testing.T) {
 	}
 }
 
+// One question that gets no answer holds nobody up for long, and the next one finds the store back.
+func TestHangingQuestionForTheDefaultEnds(t *testing.T) {
+	r := newSettingRig(t, nil)
+	r.s.defaults.patience = 50 * time.Millisecond
+	gate := make(chan struct{})
+	remove := r.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Key == settingName {
+			<-gate
+		}
+		return nil
+	}})
+	if got := r.code("PUT", "/data/key", nil); got != "503 ServiceUnavailable" {
+		t.Error(got)
+	}
+	remove()
+	close(gate)
+	r.must("PUT", "/data/key", nil)
+}
+
 // What is known needs no KMS to be known still; what is not known waits for it.
 func TestDefaultOutlivesAnOutageOfTheKMS(t *testing.T) {
 	r := newSettingRig(t, func(set *Settings) { set.Cache.Outage = keycache.Outage{Read: time.Hour, WriteCached: true} })

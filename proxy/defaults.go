@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -22,8 +23,13 @@ const (
 	defaultRefresh = 2 * time.Second
 )
 
+// settingTime is how long the reading of a setting may take: all writes of a bucket wait for one.
+const settingTime = 10 * time.Second
+
 // bucketDefaults remembers the buckets' default encryption. What the store does not answer is never guessed.
 type bucketDefaults struct {
+	patience time.Duration
+
 	mu      sync.Mutex // guards what follows; the cache has a lock of its own
 	flights map[defaultName]*defaultFlight
 }
@@ -114,6 +120,9 @@ func (x *exchange) fetchDefault(name defaultName, known knownDefault) *defaultFl
 	reader := x.forSettings()
 	go func() {
 		defer close(f.done)
+		ctx, cancel := context.WithTimeout(reader.context(), d.patience)
+		defer cancel()
+		reader.paired = ctx
 		at := x.s.now()
 		f.err = reader.guard(func() (err error) {
 			f.found, err = reader.loadDefault(known)

@@ -99,6 +99,7 @@ func New(opts Options, set Settings) (*Server, error) {
 	}
 	s.memory = budget.New(s.limits.Memory, s.limits.AdmissionWait)
 	s.caches = newCaches()
+	s.defaults.patience = settingTime
 	s.heads = make(chan struct{}, s.limits.ListHeadsAll)
 	s.forms = make(chan struct{}, maxForms)
 	co := set.Cache
