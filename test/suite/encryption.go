@@ -18,6 +18,7 @@ var encryptionCases = []Case{
 	{"Encryption_customer_key_of_objects", customerObjects},
 	{"Encryption_customer_key_of_parts", customerParts},
 	{"Encryption_customer_keys_of_versions", customerVersions},
+	{"Encryption_default_of_the_bucket", bucketDefault},
 }
 
 // customerKey is a client's own key in the form of the SDK.
@@ -159,4 +160,37 @@ func customerVersions(e *Env) {
 	}
 	_, err := e.getWith("k", first.VersionId, otherKey)
 	e.Fails(err, 403, "AccessDenied")
+}
+
+// bucketDefault sets, reads, uses and deletes the default encryption of a bucket with versions, in which it is no object.
+func bucketDefault(e *Env) {
+	if !e.Target.Encrypted {
+		return
+	}
+	e.enableVersions()
+	set := func(apply types.ServerSideEncryptionByDefault) error {
+		_, err := e.C.PutBucketEncryption(e.Ctx, &s3.PutBucketEncryptionInput{Bucket: &e.Bucket, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{
+			Rules: []types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: &apply}}}}, noRetry)
+		return err
+	}
+	get := func() types.ServerSideEncryptionByDefault {
+		out, err := e.C.GetBucketEncryption(e.Ctx, &s3.GetBucketEncryptionInput{Bucket: &e.Bucket})
+		e.Ok(err)
+		return *out.ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault
+	}
+	Equal(e, "without a default", get().SSEAlgorithm, types.ServerSideEncryptionAes256)
+	e.Ok(set(types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAwsKms, KMSMasterKeyID: aws.String("main")}))
+	Equal(e, "name of the key", aws.ToString(get().KMSMasterKeyID), "main")
+	put := e.Put("k", []byte("x"))
+	Equal(e, "PUT", put.ServerSideEncryption, types.ServerSideEncryptionAwsKms)
+	Equal(e, "HEAD", aws.ToString(e.Head("k").SSEKMSKeyId), "main")
+	e.multipart("parts", Data(5<<20, 1), Data(10, 2))
+	Equal(e, "HEAD of parts", e.Head("parts").ServerSideEncryption, types.ServerSideEncryptionAwsKms)
+	e.Fails(set(types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAwsKms, KMSMasterKeyID: aws.String("nobody")}), 400, "KMS.NotFoundException")
+	_, err := e.C.DeleteBucketEncryption(e.Ctx, &s3.DeleteBucketEncryptionInput{Bucket: &e.Bucket})
+	e.Ok(err)
+	Equal(e, "PUT after the deletion", e.Put("k", []byte("x")).ServerSideEncryption, types.ServerSideEncryptionAes256)
+	out, err := e.C.ListObjectVersions(e.Ctx, &s3.ListObjectVersionsInput{Bucket: &e.Bucket})
+	e.Ok(err)
+	Equal(e, "versions and markers", len(out.Versions)+len(out.DeleteMarkers), 3)
 }
