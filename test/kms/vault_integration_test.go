@@ -197,6 +197,27 @@ func TestVaultKeysThatIgnoreTheContextAreRefused(t *testing.T) {
 	}
 }
 
+func TestVaultThrottles(t *testing.T) {
+	v := servers.MustVault(t)
+	vaultKey(t, v, "s3veil")
+	p := openTransit(t, transit.Options{Address: v.Address, Key: "s3veil", Token: transit.Secret(v.Root)})
+	if err := p.Health(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v.Must(t, "POST", "sys/quotas/rate-limit/transit", map[string]any{"path": "transit/", "rate": 1, "interval": "1h"}, nil)
+	var err error
+	for range 5 {
+		err = p.Health(t.Context())
+	}
+	if !errors.Is(err, base.ErrThrottled) {
+		t.Errorf("%v", err)
+	}
+	v.Must(t, "DELETE", "sys/quotas/rate-limit/transit", nil, nil)
+	if err := p.Health(t.Context()); err != nil {
+		t.Errorf("without the quota: %v", err)
+	}
+}
+
 // eventually waits until a call succeeds; every failure before must have one class.
 func eventually(t *testing.T, what string, class error, call func() error) {
 	t.Helper()

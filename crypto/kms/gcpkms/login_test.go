@@ -43,6 +43,26 @@ func TestDefaultCredentialsOfTheEnvironment(t *testing.T) {
 	expect(t, "without the file", open(t, gcpkms.Options{Key: ring + "a", Endpoint: f.URL}).Health(t.Context()), kms.ErrAccessDenied)
 }
 
+func TestDefaultCredentialsOfGcloud(t *testing.T) {
+	f := newFake(t, "a")
+	noDefaults(t)
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("APPDATA", filepath.Join(home, ".config"))
+	text, err := os.ReadFile(f.serviceAccount(t, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(home, ".config", "gcloud")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "application_default_credentials.json"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	works(t, "with the file of gcloud", open(t, gcpkms.Options{Key: ring + "a", Endpoint: f.URL}))
+}
+
 func TestDefaultCredentialsOfGoogleCloud(t *testing.T) {
 	f := newFake(t, "a")
 	noDefaults(t)

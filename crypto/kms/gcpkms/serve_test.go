@@ -2,9 +2,15 @@ package gcpkms_test
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,14 +23,49 @@ import (
 
 func TestMain(m *testing.M) { servers.Main(m, s3veil.RemoveBuild) }
 
-// TestServe runs s3veil over a real store with a key of the fake, used by application default credentials: objects stay
-// readable through a rotation, and the state of a key version reaches the client.
+// distant serves the fake as https://example.com, which can be reached through a proxy alone: the name of httptest's
+// certificates, and of nothing here.
+func distant(t *testing.T, f *fake) (proxy, ca string) {
+	t.Helper()
+	api := httptest.NewTLSServer(f)
+	t.Cleanup(api.Close)
+	p := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect || r.Host != "example.com:443" {
+			http.Error(w, r.Method+" "+r.Host, http.StatusForbidden)
+			return
+		}
+		up, err := net.Dial("tcp", api.Listener.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		down, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() { _, _ = io.Copy(up, down); up.Close() }()
+		go func() { _, _ = io.Copy(down, up); down.Close() }()
+	}))
+	t.Cleanup(p.Close)
+	ca = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: api.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p.URL, ca
+}
+
+// TestServe runs s3veil over a real store with a key of the fake, used by application default credentials through the proxy
+// of the environment: objects stay readable through a rotation, and the state of a key version reaches the client.
 func TestServe(t *testing.T) {
 	f := newFake(t, "s3veil")
+	proxy, ca := distant(t, f)
 	cluster := s3veil.MustStart(t, s3veil.Options{Store: servers.MustShared(t, servers.Versity),
-		Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + f.serviceAccount(t, nil)},
+		Env: []string{"GOOGLE_APPLICATION_CREDENTIALS=" + f.serviceAccount(t, nil), "HTTPS_PROXY=" + proxy},
 		Configure: func(config map[string]any) {
-			config["kms"] = map[string]any{"keys": []any{map[string]any{"id": "google", "provider": "gcpkms", "key": ring + "s3veil", "endpoint": f.URL}}}
+			config["kms"] = map[string]any{"keys": []any{map[string]any{"id": "google", "provider": "gcpkms", "key": ring + "s3veil",
+				"endpoint": "https://example.com", "ca_file": ca}}}
 			config["buckets"] = []any{map[string]any{"name": "*", "key": "google"}}
 		}})
 	restart := func() {

@@ -284,6 +284,13 @@ func TestRedirectsOfStandbyNodes(t *testing.T) {
 	}
 }
 
+// HTTP_PROXY and HTTPS_PROXY may name s3veil itself.
+func TestProxiesOfTheEnvironmentAreIgnored(t *testing.T) {
+	if provider(t, transit.Options{Address: "https://vault:8200"}).UsesProxy() {
+		t.Error("a proxy comes between")
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	good := transit.Options{Address: "https://vault:8200", Key: "a", Token: "t"}
 	for name, change := range map[string]func(*transit.Options){
