@@ -53,8 +53,7 @@ func (v *Verifier) verifyHeaderV2(s *scratch, r *Request, credential string) (*V
 	c := &claimV2{kind: Header}
 	var ok bool
 	if c.accessKey, c.signature, ok = strings.Cut(credential, ":"); !ok || c.accessKey == "" {
-		return nil, fail(codeInvalidArgument, "the authorization header is not AWS <access key>:<signature>").
-			say("AWS authorization header is invalid.  Expected AwsAccessKeyId:signature")
+		return nil, errOnlyV4()
 	}
 	stamp, amz := r.header(hdrAmzDate)
 	if !amz {

@@ -92,7 +92,7 @@ func TestCodesOfVersion2(t *testing.T) {
 		"token nobody has":        {signed("GET\n\n\n"+date+"\nx-amz-security-token:t\n/b/k", "date:"+date, "x-amz-security-token:t"), mayUseV2(), now, "InvalidToken"},
 		"streaming mode": {signed("GET\n\n\n"+date+"\nx-amz-content-sha256:"+streamingSigned+"\n/b/k", "date:"+date,
 			"x-amz-content-sha256:"+streamingSigned), mayUseV2(), now, "InvalidArgument"},
-		"no colon": {&Request{Method: "GET", Path: "/b/k", Header: fields("date:"+date, "authorization:AWS x")}, mayUseV2(), now, "InvalidArgument"},
+		"no colon": {&Request{Method: "GET", Path: "/b/k", Header: fields("date:"+date, "authorization:AWS x")}, mayUseV2(), now, "InvalidRequest"},
 	} {
 		got, err := verifierAt(c.now, c.cred).Verify(c.r)
 		if c.code == "" {
