@@ -5,7 +5,7 @@
 build:
 	go build -trimpath -o s3veil ./cmd/s3veil
 
-# With the validated Go cryptographic module, FIPS 140-3 mode on (docs/OPERATIONS.md 9).
+# With the validated Go cryptographic module, FIPS 140-3 mode on (docs/OPERATIONS.md 10).
 fips:
 	GOFIPS140=certified go build -trimpath -tags nodevstore -o s3veil-fips ./cmd/s3veil
 

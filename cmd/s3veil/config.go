@@ -196,6 +196,7 @@ type KMSKey struct {
 	Transit TransitKey `yaml:",inline" of:"transit"`
 	GCPKMS  GCPKey     `yaml:",inline" of:"gcpkms"`
 	AzureKV AzureKey   `yaml:",inline" of:"azurekv"`
+	PKCS11  PKCS11Key  `yaml:",inline" of:"pkcs11"`
 }
 
 // Outage is the policy while a KMS cannot be reached.

@@ -36,6 +36,7 @@ func init() { // here and not in the declaration, because checks refer to this t
 		"transit": {checkTransit, openTransit},
 		"gcpkms":  {checkGCP, openGCP},
 		"azurekv": {checkAzure, openAzure},
+		"pkcs11":  {checkPKCS11, openPKCS11},
 	}
 }
 
@@ -45,8 +46,6 @@ func (l *loaded) checkProvider(p string, k *KMSKey) {
 	switch {
 	case k.Provider == "":
 		l.wrong(p+".provider", "missing")
-		return
-	case absentProvider(k.Provider):
 		return
 	case k.Provider == "local" && k.File == "":
 		l.wrong(p+".file", "missing; `s3veil keys new` makes one")

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"s3veil/crypto/kms/pkcs11"
 )
 
 // TestConfigurationsOfTheManualWork loads every example of docs/KMS.md and docs/MIGRATION.md, completed by a store and a client.
@@ -23,7 +25,7 @@ func TestConfigurationsOfTheManualWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string][]byte{"s3ec-aes.key": make([]byte, 32), "s3ec-rsa.pem": pair} {
+	for name, b := range map[string][]byte{"s3ec-aes.key": make([]byte, 32), "s3ec-rsa.pem": pair, "hsm.pin": []byte("1234")} {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +45,9 @@ func TestConfigurationsOfTheManualWork(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range messages(check(sources{File: file}), file) {
-			t.Errorf("example %d: %s", n, m)
+			if !strings.HasSuffix(m, pkcs11.ErrNotBuilt.Error()) { // of a build of its own
+				t.Errorf("example %d: %s", n, m)
+			}
 		}
 	}
 	if n < 3 {

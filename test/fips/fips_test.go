@@ -1,4 +1,4 @@
-// Package fips runs s3veil in FIPS 140-3 mode: what works, and what is refused with its reason (docs/OPERATIONS.md 9).
+// Package fips runs s3veil in FIPS 140-3 mode: what works, and what is refused with its reason (docs/OPERATIONS.md 10).
 package fips
 
 import (

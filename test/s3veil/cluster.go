@@ -192,16 +192,24 @@ func (c *Cluster) configure(r *Replica, o Options, keys string) error {
 	return os.WriteFile(r.config, text, 0o600)
 }
 
-// Start starts the replica again after Kill or Stop, on the same address, and waits until it is ready.
-func (r *Replica) Start() error {
+// Begin starts the replica again after Kill or Stop, on the same address, and does not wait for anything.
+func (r *Replica) Begin() error {
 	p, err := servers.StartProcess(servers.Spec{Name: "s3veil", Path: r.binary, Args: []string{"serve", "--config", r.config},
 		Env: r.env, Log: r.Log})
 	if err != nil {
 		return err
 	}
 	r.proc, r.down = p, false
-	if err := p.Await(30*time.Second, r.ready); err != nil {
-		p.Kill()
+	return nil
+}
+
+// Start starts the replica again like Begin and waits until it is ready.
+func (r *Replica) Start() error {
+	if err := r.Begin(); err != nil {
+		return err
+	}
+	if err := r.proc.Await(30*time.Second, r.ready); err != nil {
+		r.proc.Kill()
 		return err
 	}
 	return nil
@@ -235,6 +243,9 @@ func (r *Replica) Stop() {
 
 // PID is the replica's process id.
 func (r *Replica) PID() int { return r.proc.PID() }
+
+// Ended is closed when the replica's process has ended.
+func (r *Replica) Ended() <-chan struct{} { return r.proc.Exited() }
 
 // Crashed reports whether the replica has ended without Kill or Stop.
 func (r *Replica) Crashed() bool { return !r.down && !r.proc.Running() }

@@ -14,4 +14,4 @@ type Provider struct{ kms.Provider }
 func Open(Options) (*Provider, error) { return nil, ErrNotBuilt }
 
 // Close does nothing.
-func (*Provider) Close() {}
+func (*Provider) Close() error { return nil }

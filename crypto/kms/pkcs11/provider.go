@@ -38,7 +38,10 @@ func Open(o Options) (*Provider, error) {
 }
 
 // Close ends the sessions, once they are unused, and unloads the library. Later calls fail with kms.ErrUnavailable.
-func (p *Provider) Close() { p.t.close() }
+func (p *Provider) Close() error {
+	p.t.close()
+	return nil
+}
 
 // Name returns "pkcs11".
 func (p *Provider) Name() string { return "pkcs11" }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	p11 "github.com/miekg/pkcs11"
 
@@ -214,17 +215,27 @@ func (t *token) drop() {
 	t.idle, t.keys, t.wraps, t.open = nil, map[string]p11.ObjectHandle{}, 0, false
 }
 
-// close waits for the sessions in use and unloads the library.
+// lastWait is how long close waits for calls that are under way.
+const lastWait = 5 * time.Second
+
+// close waits for the sessions in use and unloads the library. A library in which a call hangs stays loaded.
 func (t *token) close() {
 	t.mu.Lock()
-	if t.closed {
-		t.mu.Unlock()
-		return
-	}
+	before := t.closed
 	t.closed = true
 	t.mu.Unlock()
+	if before {
+		return
+	}
+	expired := time.NewTimer(lastWait)
+	defer expired.Stop()
 	for range cap(t.room) {
-		t.room <- struct{}{}
+		select {
+		case t.room <- struct{}{}:
+			defer func() { <-t.room }() // for callers to be told that it is closed
+		case <-expired.C:
+			return
+		}
 	}
 	t.module.mu.RLock()
 	t.mu.Lock()
@@ -234,9 +245,6 @@ func (t *token) close() {
 	t.mu.Unlock()
 	t.module.mu.RUnlock()
 	t.module.unload()
-	for range cap(t.room) { // to be told that it is closed
-		<-t.room
-	}
 }
 
 // key finds a key of the token by its name, which must be one of AES-256.

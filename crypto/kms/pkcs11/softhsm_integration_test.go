@@ -95,7 +95,7 @@ func open(t *testing.T, o pkcs11.Options) *pkcs11.Provider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.Close)
+	t.Cleanup(func() { _ = p.Close() })
 	return p
 }
 
@@ -340,15 +340,15 @@ func TestProvidersShareALibrary(t *testing.T) {
 	mustRound(t, "first", p, "one")
 	mustRound(t, "second", q, "two")
 	mustRound(t, "third", r, "one")
-	p.Close()
-	p.Close()
+	_ = p.Close()
+	_ = p.Close()
 	if err := round(t, p, "one"); !errors.Is(err, kms.ErrUnavailable) {
 		t.Errorf("closed: %v", err)
 	}
 	mustRound(t, "another token after the close", q, "two")
 	mustRound(t, "the same token after the close", r, "one")
-	q.Close()
-	r.Close()
+	_ = q.Close()
+	_ = r.Close()
 	mustRound(t, "the library loaded again", open(t, pkcs11.Options{Token: one}), "one")
 }
 
