@@ -29,7 +29,7 @@ need() {
 # install_clients: the stores and clients of the integration tests that are not Go.
 install_clients() {
   need radosgw=radosgw ceph-mon=ceph-mon ceph-osd=ceph-osd ceph=ceph-common rclone=rclone s3cmd=s3cmd restic=restic \
-    curl=curl python3=python3 javac=default-jdk-headless mvn=maven \
+    curl=curl python3=python3 node=nodejs javac=default-jdk-headless mvn=maven \
     softhsm2-util=softhsm2 pkcs11-tool=opensc gcc=gcc
   # aws-cli and boto3 of a generation that sends checksum trailers; a private environment where the machine has none
   local want='import boto3, cryptography, sys; sys.exit(tuple(map(int, boto3.__version__.split(".")[:2])) < (1, 43))'
