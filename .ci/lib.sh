@@ -45,9 +45,9 @@ install_clients() {
   export S3VEIL_TEST_PYTHON=$venv/bin/python PATH=$venv/bin:$PATH
 }
 
-# tagged_packages [TAG]: the packages that have tests behind the build tag integration, or behind it and TAG.
+# tagged_packages: the packages that have tests behind the build tag integration.
 tagged_packages() {
-  git grep -l "^//go:build integration${1:+ && $1}" -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|'
+  git grep -l '^//go:build integration' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|'
 }
 
 # build_vault: the Vault server of the integration tests, built once per version into the cache. It has a module of its own
