@@ -34,7 +34,7 @@ func init() {
 		mutation{"expired keys serve without a policy", cacheKeys, "k.breaker.away() && now.Before(e.readUntil.Add(lim.outage.Read))", "k.breaker.away()"},
 		mutation{"expired keys write without a policy", cacheKeys, "now.Before(e.writeUntil.Add(lim.bridgeWrites()))", "now.Before(e.writeUntil.Add(lim.outage.Read))"},
 		mutation{"expired keys serve after a refusal", cacheFlight, "	if definite(f.err) {\n", "	if f.err == nil {\n"},
-		mutation{"outages last for those that hung", breaker, "		if began.Before(b.okAt) {\n", "		if began.IsZero() {\n"},
+		mutation{"outages last for those that hung", breaker, "!began.Before(b.okAt)", "!began.IsZero()"},
 		mutation{"calls pile up in an outage", breaker, "	if now.Before(b.retryAt) {\n", "	if b.retryAt.IsZero() {\n"},
 
 		mutation{"default encryption in plaintext", defaults, "rule.AllowPlaintext, rule.Metadata = false,", "rule.Metadata ="},
