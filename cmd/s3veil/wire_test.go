@@ -14,6 +14,7 @@ import (
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/kms/local"
 	"s3veil/crypto/stream"
+	"s3veil/keycache"
 	"s3veil/proxy"
 	"s3veil/proxy/upstream"
 )
@@ -66,6 +67,11 @@ func TestSettingsSayWhatTheConfigurationSays(t *testing.T) {
 	}
 	if set.Aliases["alias/main"] != "main" {
 		t.Errorf("aliases %v", set.Aliases)
+	}
+	cache := keycache.Options{MaxAge: 5 * time.Minute, MaxUses: 100_000, MaxBytes: 1 << 40, ReadEntries: 20_000, PerObject: true, MissRate: 10,
+		Outage: keycache.Outage{Read: time.Hour, WriteCached: true}}
+	if !reflect.DeepEqual(set.Cache, cache) {
+		t.Errorf("key cache %+v", set.Cache)
 	}
 	if set.Write != stream.ChaCha20Poly1305 || len(set.Read) != 2 || len(set.TrustProxies) != 3 {
 		t.Errorf("%v %v %v", set.Write, set.Read, set.TrustProxies)
