@@ -30,6 +30,7 @@ var processMutations = []mutation{
 	{"ChaCha20 read in FIPS mode", fips, "		if s == 2 {\n", "		if s == 3 {\n"},
 
 	{"context outside the additional data of a token", hsmForm, "p11.NewGCMParams(proposed, aad,", "p11.NewGCMParams(proposed, nil,"},
+	{"nonce of the token not read back", hsmForm, "	nonce = params.IV()\n", "	nonce = proposed\n"},
 	{"nonce of zeros from a token", hsmForm, " || [nonceLen]byte(nonce) == [nonceLen]byte{}", ""},
 	{"key of any kind in a token", hsmLogin, "kind != p11.CKK_AES || n != keyLen", "kind == 0 && n == 0"},
 	{"several keys of one name in a token", hsmLogin, "s.FindObjects(s.handle, 2)", "s.FindObjects(s.handle, 1)"},

@@ -334,6 +334,34 @@ func TestTokenThatMakesNoNonceIsRefused(t *testing.T) {
 	}
 }
 
+// ownNonce builds the library of testdata that makes nonces of its own, over SoftHSM.
+func ownNonce(t *testing.T) (module string) {
+	t.Helper()
+	headers, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/miekg/pkcs11").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	module = filepath.Join(t.TempDir(), "ownnonce.so")
+	tool(t, tokens(), "gcc", "-shared", "-fPIC", "-Wall", "-Werror", "-I", strings.TrimSpace(string(headers)), "-o", module, "testdata/ownnonce.c", "-ldl")
+	t.Setenv("S3VEIL_TEST_LIBRARY", softhsm)
+	return module
+}
+
+// The nonce that is stored is the token's, however the library is asked.
+func TestNonceOfTheTokenCounts(t *testing.T) {
+	token, module := newToken(t, map[string]string{"one": "01"}), ownNonce(t)
+	for _, moduleIV := range []bool{false, true} {
+		p, err := pkcs11.Open(pkcs11.Options{Module: module, Token: token, PIN: pin(userPIN), Mechanism: pkcs11.GCM, ModuleIV: moduleIV, Sessions: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			mustRound(t, fmt.Sprintf("nonces of the token demanded: %t", moduleIV), p, "one")
+		}
+		_ = p.Close()
+	}
+}
+
 func TestProvidersShareALibrary(t *testing.T) {
 	one, two := newToken(t, map[string]string{"one": "01"}), newToken(t, map[string]string{"two": "01"})
 	p, q, r := open(t, pkcs11.Options{Token: one}), open(t, pkcs11.Options{Token: two}), open(t, pkcs11.Options{Token: one, Sessions: 1})
