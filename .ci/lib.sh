@@ -81,3 +81,11 @@ install_google() {
   python3 -m venv "$venv" 2>/dev/null || { need no-such-program=python3-venv; python3 -m venv "$venv"; }
   "$venv/bin/pip" install --quiet 'google-cloud-kms==3.18.0' 'google-crc32c==1.9.0' 'requests==2.34.2'
 }
+
+# install_minio: MinIO in a cache of its own; it compiles for eight minutes.
+install_minio() {
+  local version=v0.0.0-20260212201848-7aac2a2c5b7c
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/s3veil-minio/$version
+  [ -x "$cache/minio" ] || GOBIN=$cache go install "github.com/minio/minio@$version"
+  export S3VEIL_TEST_MINIO=$cache/minio
+}

@@ -3,6 +3,7 @@
 package matrix
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -41,10 +42,8 @@ type client struct {
 	command    []string
 	// listing says that the keys and sizes in the bucket afterwards are part of the result; off where names are random.
 	listing bool
-	// scheme is the only one that the client can be used with, empty for both.
-	scheme string
-	// opaque output holds times or addresses: the exit code and the listing decide.
-	opaque bool
+	// store is the kind of store that the job needs, empty for the usual one.
+	store string
 }
 
 func clients(dir string) []client {
@@ -75,7 +74,8 @@ func clients(dir string) []client {
 			command: []string{"node", jobs + "sdk.mjs"}, listing: true},
 		{name: "AWS SDK for Java v2", does: "sync client with streams, async Java multipart, transfer manager, presigner", version: jar("sdk", "s3"),
 			command: java("sdk", "Job"), listing: true},
-		{name: "Hadoop S3A", does: "block uploads, renames of directories, seeks", version: jar("hadoop", "hadoop-aws"), command: java("hadoop", "Job"), listing: true},
+		{name: "Hadoop S3A", does: "block uploads, renames of directories, seeks", version: jar("hadoop", "hadoop-aws"), command: java("hadoop", "Job"), listing: true,
+			store: servers.MinIO}, // versitygw keeps directory markers that are not empty, and S3A waits; this RGW refuses S3A's empty bodies
 		{name: "mc", does: "mirror, pipe, recursive copies", version: []string{filepath.Join(dir, "bin/mc"), "--version"}, command: []string{"sh", jobs + "mc.sh"}, listing: true},
 		{name: "s3fs-fuse", does: "a mount: appends, random writes, renames", version: []string{"s3fs", "--version"}, command: []string{"sh", jobs + "s3fs.sh"}},
 	}
@@ -140,34 +140,31 @@ func list(t *testing.T, target *s3veil.Target, bucket string) string {
 
 // TestSameJobSameResult is the matrix.
 func TestSameJobSameResult(t *testing.T) {
-	dir, store := tools(t), servers.MustShared(t, servers.Versity)
+	dir := tools(t)
 	// Some clients upload parts of uneven lengths, whose size a listing tells exactly only if asked to.
 	exact := func(config map[string]any) {
 		config["buckets"] = []any{map[string]any{"name": "*", "listing": "exact"}}
 	}
-	var targets []*s3veil.Target
-	for _, tls := range []bool{false, true} {
-		targets = append(targets, &s3veil.MustStart(t, s3veil.Options{Store: store, TLS: tls, Configure: exact}).Target)
+	targets := map[string][]*s3veil.Target{}
+	for _, kind := range []string{servers.Versity, servers.MinIO} {
+		store := servers.MustShared(t, kind)
+		targets[kind] = append(targets[kind], s3veil.Bare(store))
+		for _, tls := range []bool{false, true} {
+			targets[kind] = append(targets[kind], &s3veil.MustStart(t, s3veil.Options{Store: store, TLS: tls, Configure: exact}).Target)
+		}
 	}
 	var rows []string
 	for _, c := range clients(dir) {
 		good := true
 		t.Run(c.name, func(t *testing.T) {
-			want := do(t, dir, c, s3veil.Bare(store))
+			use := targets[cmp.Or(c.store, servers.Versity)]
+			want := do(t, dir, c, use[0])
 			if want.exit != "0" {
 				t.Fatalf("the bare store: %s\n%s", want.exit, want.output)
 			}
-			for _, target := range targets {
-				scheme, _, _ := strings.Cut(target.Endpoint(), ":")
-				if c.scheme != "" && c.scheme != scheme {
-					continue
-				}
-				got := do(t, dir, c, target)
-				if c.opaque {
-					got.output = want.output
-				}
-				if got != want {
-					t.Errorf("%s:\n%+v\nthe bare store:\n%+v", scheme, got, want)
+			for _, target := range use[1:] {
+				if got := do(t, dir, c, target); got != want {
+					t.Errorf("%s:\n%+v\nthe bare store:\n%+v", target.Endpoint(), got, want)
 				}
 			}
 			good = !t.Failed()
