@@ -1,4 +1,4 @@
-"""boto3 with both checksum settings: transfers of all sizes, conditional writes, presigned URLs, SigV4A by awscrt."""
+"""boto3 with both checksum settings: transfers of all sizes, conditional writes, presigned URLs."""
 import hashlib
 import io
 import os
