@@ -68,8 +68,11 @@ func (p *Provider) call(ctx context.Context, name, version, method, alg string, 
 		return nil, keyVersion{}, err
 	}
 	defer clear(body)
-	// With an empty version the path has two slashes, as Microsoft's own clients send it.
-	target := p.endpoint + "/keys/" + name + "/" + version + "/" + method + "?api-version=" + apiVersion
+	target := p.endpoint + "/keys/" + name + "/"
+	if version != "" {
+		target += version + "/"
+	}
+	target += method + "?api-version=" + apiVersion
 	var out result
 	for again := false; ; again = true {
 		g, err := p.login.get(ctx, p.scope)

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -111,8 +112,12 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	parts := strings.Split(r.URL.Path, "/") // "", keys, name, version, method
+	if len(parts) == 4 {
+		parts = slices.Insert(parts, 3, "")
+	}
 	switch {
 	case f.token != "" && r.Header.Get("Authorization") != "Bearer "+f.token:
+		w.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.microsoftonline.com/`+tenant+`", resource="https://vault.azure.net"`)
 		refuse(w, 401, "Unauthorized", "", "AKV10000: Request is missing a Bearer or PoP token.")
 	case err != nil || len(parts) != 5 || parts[1] != "keys" || r.Method != http.MethodPost || r.URL.Query().Get("api-version") == "":
 		refuse(w, 400, "BadParameter", "", "The request URI contains an invalid name")
