@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ const maxBlob = 6144
 type Options struct {
 	Key         string // ARN, id, or alias ("alias/name") that Health checks
 	Region      string
-	Endpoint    string // URL in place of the public one
+	Endpoint    string // URL in place of the public one: https, or http to this machine
 	Credentials aws.CredentialsProvider
 	TLS         *tls.Config // nil for the system's certificate authorities
 	// Refused is told that KMS does not take the credentials, so that they can be fetched anew; nil for nobody.
@@ -72,6 +73,9 @@ func New(o Options) (*Provider, error) {
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
 			return nil, fmt.Errorf("awskms: endpoint %q is not an http or https URL", o.Endpoint)
 		}
+		if u.Scheme == "http" && !loopback(u.Hostname()) {
+			return nil, fmt.Errorf("awskms: endpoint %q: keys travel in the answers: https, or http to this machine", o.Endpoint)
+		}
 	}
 	client := awshttp.NewBuildableClient().WithTimeout(30 * time.Second).WithTransportOptions(func(t *http.Transport) {
 		t.Proxy = nil // HTTPS_PROXY may name s3veil itself
@@ -85,6 +89,11 @@ func New(o Options) (*Provider, error) {
 		options.BaseEndpoint = aws.String(o.Endpoint)
 	}
 	return &Provider{client: kms.New(options), http: client, key: o.Key, tell: o.Refused}, nil
+}
+
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 // Name returns "awskms".

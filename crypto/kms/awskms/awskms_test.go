@@ -26,7 +26,8 @@ func provider(t testing.TB, endpoint, key string) *Provider {
 func TestProviderKeepsTheContract(t *testing.T) {
 	f, url := newFake(t)
 	kmstest.Run(t, kmstest.Subject{Provider: provider(t, url, mainKey), Key: mainKey, Other: otherKey, Unknown: unknownKey,
-		Disabled: disabledKey, Deleted: deletedKey, Fault: f.set})
+		Disabled: disabledKey, Deleted: deletedKey, Fault: f.set, Answer: f.reply,
+		Disable: f.leave(disabledKey, "disabled"), Delete: f.leave(deletedKey, "deleted")})
 }
 
 func TestKeysByIDAndAlias(t *testing.T) {
@@ -100,6 +101,23 @@ func TestErrorsTellTheOperatorWhat(t *testing.T) {
 	}
 }
 
+// TestOneRequestPerTry: keycache repeats what is worth it.
+func TestOneRequestPerTry(t *testing.T) {
+	f, url := newFake(t)
+	p := provider(t, url, mainKey)
+	for _, fault := range []kmstest.Fault{kmstest.Throttle, kmstest.ServerError, kmstest.NoAnswer} {
+		undo := f.set(fault)
+		before := len(f.seen)
+		if _, _, err := p.Generate(t.Context(), mainKey, base.RealmContext("r", nil)); err == nil {
+			t.Error("no error")
+		}
+		if n := len(f.seen) - before; n != 1 {
+			t.Errorf("fault %d: %d requests", fault, n)
+		}
+		undo()
+	}
+}
+
 func TestOptionsAreChecked(t *testing.T) {
 	good := Options{Key: mainKey, Region: "eu-central-1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")}
 	for name, change := range map[string]func(*Options){
@@ -107,6 +125,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"no region":               func(o *Options) { o.Region = "" },
 		"no credentials":          func(o *Options) { o.Credentials = nil },
 		"another region":          func(o *Options) { o.Region = "us-east-1" },
+		"plain http to others":    func(o *Options) { o.Endpoint = "http://kms.internal" },
 		"endpoint without scheme": func(o *Options) { o.Endpoint = "localhost:4566" },
 		"endpoint with a user":    func(o *Options) { o.Endpoint = "http://u:p@localhost" },
 	} {

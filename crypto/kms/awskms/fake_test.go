@@ -31,6 +31,8 @@ type fake struct {
 	keys  map[string]cipher.AEAD
 	fault kmstest.Fault
 	bad   bool
+	body  string            // what the fault kmstest.Garbage answers
+	state map[string]string // by ARN: "disabled", "deleted"
 	stop  chan struct{}
 	seen  []string // "operation key"
 	ec    map[string]string
@@ -38,8 +40,8 @@ type fake struct {
 }
 
 func newFake(t testing.TB) (*fake, string) {
-	f := &fake{keys: map[string]cipher.AEAD{}, stop: make(chan struct{})}
-	for _, arn := range []string{mainKey, otherKey} {
+	f := &fake{keys: map[string]cipher.AEAD{}, state: map[string]string{}, stop: make(chan struct{})}
+	for _, arn := range []string{mainKey, otherKey, disabledKey, deletedKey} {
 		material := make([]byte, 32)
 		_, _ = rand.Read(material)
 		block, _ := aes.NewCipher(material)
@@ -51,9 +53,23 @@ func newFake(t testing.TB) (*fake, string) {
 }
 
 // set brings a fault over every request.
-func (f *fake) set(k kmstest.Fault) (undo func()) {
+func (f *fake) set(k kmstest.Fault) (undo func()) { return f.fails(k, "<html>a proxy's page</html>") }
+
+// reply gives every request one answer.
+func (f *fake) reply(body string) (undo func()) { return f.fails(kmstest.Garbage, body) }
+
+// leave takes a key out of service.
+func (f *fake) leave(arn, state string) func() {
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.state[arn] = state
+	}
+}
+
+func (f *fake) fails(k kmstest.Fault, body string) (undo func()) {
 	f.mu.Lock()
-	f.fault, f.bad = k, true
+	f.fault, f.body, f.bad = k, body, true
 	f.mu.Unlock()
 	return func() {
 		f.mu.Lock()
@@ -122,9 +138,9 @@ func (f *fake) arn(key string) string {
 // find returns a usable key, or answers.
 func (f *fake) find(w http.ResponseWriter, key string) cipher.AEAD {
 	switch arn := f.arn(key); {
-	case arn == disabledKey:
+	case f.state[arn] == "disabled":
 		f.answer(w, 400, map[string]any{"__type": "DisabledException", "message": arn + " is disabled."})
-	case arn == deletedKey:
+	case f.state[arn] == "deleted":
 		f.answer(w, 400, map[string]any{"__type": "KMSInvalidStateException", "message": arn + " is pending deletion."})
 	case f.keys[arn] == nil:
 		f.answer(w, 400, map[string]any{"__type": "com.amazonaws.kms#NotFoundException", "message": "Key '" + arn + "' does not exist"})
@@ -176,7 +192,7 @@ func (f *fake) fail(w http.ResponseWriter) {
 	case kmstest.NoAnswer:
 		panic(http.ErrAbortHandler)
 	case kmstest.Garbage:
-		_, _ = w.Write([]byte("<html>a proxy's page</html>"))
+		_, _ = w.Write([]byte(f.body))
 	case kmstest.Empty:
 		f.answer(w, 200, map[string]any{})
 	case kmstest.ShortKey:

@@ -35,9 +35,9 @@ func TestSymmetricKeysKeepTheContract(t *testing.T) {
 	for _, name := range []string{"main", "other", "off", "gone"} {
 		f.create(name)
 	}
-	f.disabled["off"], f.deleted["gone"] = true, true
 	kmstest.Run(t, kmstest.Subject{Provider: open(t, options(hsm+"/keys/main", url)), Key: hsm + "/keys/main", Other: hsm + "/keys/other",
-		Unknown: hsm + "/keys/none", Disabled: hsm + "/keys/off", Deleted: hsm + "/keys/gone", Fault: f.set})
+		Unknown: hsm + "/keys/none", Disabled: hsm + "/keys/off", Deleted: hsm + "/keys/gone", Fault: f.set, Answer: f.answer,
+		Disable: func() { f.lock(func() { f.disabled["off"] = true }) }, Delete: func() { f.lock(func() { f.deleted["gone"] = true }) }})
 }
 
 // family are the providers of several RSA keys: each has a file of its own.
@@ -74,10 +74,10 @@ func TestRSAKeysKeepTheContract(t *testing.T) {
 	for _, name := range []string{"rsa-main", "rsa-other", "rsa-off", "rsa-gone", "rsa-none"} {
 		all[vault+"/keys/"+name] = open(t, rsaKey(t, f, url, name))
 	}
-	f.disabled["rsa-off"], f.deleted["rsa-gone"] = true, true
 	delete(f.keys, "rsa-none")
 	kmstest.Run(t, kmstest.Subject{Provider: all, Key: vault + "/keys/rsa-main", Other: vault + "/keys/rsa-other",
-		Unknown: vault + "/keys/rsa-none", Disabled: vault + "/keys/rsa-off", Deleted: vault + "/keys/rsa-gone", Fault: f.set})
+		Unknown: vault + "/keys/rsa-none", Disabled: vault + "/keys/rsa-off", Deleted: vault + "/keys/rsa-gone", Fault: f.set, Answer: f.answer,
+		Disable: func() { f.lock(func() { f.disabled["rsa-off"] = true }) }, Delete: func() { f.lock(func() { f.deleted["rsa-gone"] = true }) }})
 }
 
 // TestRSAKeysWrapNoIntermediateKey: who has the public half must not be able to make a blob (FORMAT.md B.1).

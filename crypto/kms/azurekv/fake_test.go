@@ -38,6 +38,7 @@ type fake struct {
 	deleted  map[string]bool
 	fault    kmstest.Fault
 	bad      bool
+	body     string // what the fault kmstest.Garbage answers
 	stop     chan struct{}
 	seen     []string // paths
 	algs     []string
@@ -83,9 +84,13 @@ func (f *fake) create(name string) {
 	f.keys[name] = append(f.keys[name], v)
 }
 
-func (f *fake) set(k kmstest.Fault) (undo func()) {
+func (f *fake) set(k kmstest.Fault) (undo func()) { return f.fails(k, "<html>a proxy's page</html>") }
+
+func (f *fake) answer(body string) (undo func()) { return f.fails(kmstest.Garbage, body) }
+
+func (f *fake) fails(k kmstest.Fault, body string) (undo func()) {
 	f.mu.Lock()
-	f.fault, f.bad = k, true
+	f.fault, f.body, f.bad = k, body, true
 	f.mu.Unlock()
 	return func() {
 		f.mu.Lock()
@@ -195,7 +200,7 @@ func (f *fake) fail(w http.ResponseWriter) {
 	case kmstest.NoAnswer:
 		panic(http.ErrAbortHandler)
 	case kmstest.Garbage:
-		_, _ = w.Write([]byte("<html>a proxy's page</html>"))
+		_, _ = w.Write([]byte(f.body))
 	case kmstest.Empty:
 		answer(w, 200, map[string]any{})
 	case kmstest.ShortKey:

@@ -3,6 +3,8 @@ package kmstest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,10 +102,34 @@ func testHang(t *testing.T, s Subject) {
 	}
 }
 
+// bodies are answers that no KMS gives.
+var bodies = []string{
+	"", "{}", "null", "[]", "0", `""`, "{", "OK", "\x00\xff\xfe", `{"data":null}`, `{"data":{}}`, `{"value":""}`,
+	`{"Plaintext":"","CiphertextBlob":""}`, `{"Plaintext":1,"CiphertextBlob":2,"KeyId":3}`, `{"data":{"plaintext":[],"ciphertext":{}}}`,
+	`{"plaintext":"AAAA","ciphertext":"AAAA"}`, `{"Plaintext":"AAAA","CiphertextBlob":"AAAA","KeyId":"k"}`, `{"kid":"https://kms/keys/k/1","value":"AAAA"}`,
+	`{"data":{"plaintext":"AAAA","ciphertext":"vault:v1:AAAA"}}`, strings.Repeat("[", 100_000), `{"pad":"` + strings.Repeat("A", 1<<20) + `"}`,
+}
+
+// testAnswers checks that an answer which is not the KMS's is a failure with a class, and never a key.
+func testAnswers(t *testing.T, s Subject) {
+	if s.Answer == nil {
+		return
+	}
+	_, wrapped := generate(t, s, s.Key)
+	for i, body := range bodies {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			defer s.Answer(body)()
+			expectRefusals(t, s, s.Key, wrapped, kms.ErrUnavailable, kms.ErrBadCiphertext)
+			if err := s.Provider.Health(t.Context()); err == nil {
+				t.Error("healthy")
+			}
+		})
+	}
+}
+
 func testDeleted(t *testing.T, s Subject) {
 	if s.Deleted == "" {
 		return // this KMS keeps no trace of deleted keys
 	}
-	_, wrapped := generate(t, s, s.Key)
-	expectRefusals(t, s, s.Deleted, wrapped, kms.ErrKeyDisabled, kms.ErrKeyNotFound)
+	leave(t, s, s.Deleted, s.Delete, kms.ErrKeyDisabled, kms.ErrKeyNotFound)
 }

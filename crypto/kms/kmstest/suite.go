@@ -22,6 +22,10 @@ type Subject struct {
 	// Fault makes the server fail in one way for every request until undo is called; nil for real servers, and an undo of nil
 	// for what this KMS cannot have.
 	Fault func(Fault) (undo func())
+	// Answer makes the server answer every request with a success and this body until undo is called; nil likewise.
+	Answer func(body string) (undo func())
+	// Disable and Delete take the keys Disabled and Deleted out of service once the suite has wrapped under them; nil: they are.
+	Disable, Delete func()
 }
 
 // maxBlob is the longest wrapping that fits an envelope (FORMAT.md 3.3).
@@ -49,6 +53,7 @@ func Run(t *testing.T, s Subject) {
 		{"health", testHealth},
 		{"cancelled context", testCancelled},
 		{"faults", testFaults},
+		{"answers that are none", testAnswers},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, s) })
 	}
@@ -174,6 +179,25 @@ func expectRefusals(t *testing.T, s Subject, kek string, wrapped []byte, classes
 		t.Errorf("Wrap: %v", err)
 	}
 	refuse(t, s, kek, wrapped, realm(), classes...)
+	if r, ok := s.Provider.(kms.Rewrapper); ok {
+		if blob, changed, err := r.Rewrap(t.Context(), kek, s.Other, wrapped, realm()); !is(err) || blob != nil || changed {
+			t.Errorf("Rewrap: changed %v, %v", changed, err)
+		}
+	}
+}
+
+// leave takes a key out of service, where it is not already, and expects refusals of it, of a blob made while it served as well.
+func leave(t *testing.T, s Subject, kek string, out func(), classes ...error) {
+	t.Helper()
+	from := s.Key
+	if out != nil {
+		from = kek
+	}
+	_, wrapped := generate(t, s, from)
+	if out != nil {
+		out()
+	}
+	expectRefusals(t, s, kek, wrapped, classes...)
 }
 
 func testUnknown(t *testing.T, s Subject) {
@@ -185,8 +209,7 @@ func testDisabled(t *testing.T, s Subject) {
 	if s.Disabled == "" {
 		return // this KMS has no such state
 	}
-	_, wrapped := generate(t, s, s.Key)
-	expectRefusals(t, s, s.Disabled, wrapped, kms.ErrKeyDisabled)
+	leave(t, s, s.Disabled, s.Disable, kms.ErrKeyDisabled)
 }
 
 func testGarbage(t *testing.T, s Subject) {
