@@ -57,7 +57,7 @@ func TestAWSKMSEndToEnd(t *testing.T) {
 	url := servers.MustMoto(t)
 	c, main, other := awsKeys(t, url)
 	keys := []any{
-		map[string]any{"id": "prod", "provider": "awskms", "key": main, "endpoint": url,
+		map[string]any{"id": "main", "provider": "awskms", "key": main, "endpoint": url,
 			"credentials": map[string]any{"access_key": "AKIATEST", "secret_key": "secret-of-the-tests"}},
 		map[string]any{"id": "alias", "provider": "awskms", "key": "alias/main", "region": awsRegion, "endpoint": url, "aliases": []any{other},
 			"credentials": map[string]any{"role_arn": "arn:aws:iam::123456789012:role/s3veil"}},
@@ -66,7 +66,7 @@ func TestAWSKMSEndToEnd(t *testing.T) {
 		Env: []string{"AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=x", "AWS_ENDPOINT_URL_STS=" + url, "HTTP_PROXY=http://127.0.0.1:1"},
 		Configure: func(config map[string]any) {
 			config["kms"] = map[string]any{"keys": keys}
-			config["buckets"] = []any{map[string]any{"name": "*", "key": "prod", "keys": []any{"prod", "alias"}}}
+			config["buckets"] = []any{map[string]any{"name": "*", "key": "main", "keys": []any{"main", "alias"}}}
 		}})
 	suite.Run(t, &cluster.Target, nil)
 	client := cluster.Client()

@@ -78,7 +78,7 @@ func namedKMS(e *Env) {
 	Equal(e, "context", aws.ToString(put.SSEKMSEncryptionContext), context)
 	head := e.Head("k")
 	Equal(e, "later type", head.ServerSideEncryption, types.ServerSideEncryptionAwsKms)
-	Equal(e, "later key", aws.ToString(head.SSEKMSKeyId), "main")
+	Equal(e, "later key", aws.ToString(head.SSEKMSKeyId), aws.ToString(put.SSEKMSKeyId))
 	Equal(e, "later bucket key", aws.ToBool(head.BucketKeyEnabled), true)
 	out, err := e.C.CopyObject(e.Ctx, &s3.CopyObjectInput{Bucket: &e.Bucket, Key: aws.String("copy"), CopySource: aws.String(e.Bucket + "/k")})
 	e.Ok(err)

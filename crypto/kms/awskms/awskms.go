@@ -157,7 +157,10 @@ func (p *Provider) Rewrap(ctx context.Context, from, to string, wrapped []byte, 
 	if err != nil {
 		return nil, false, p.fail(ctx, "rewrap to "+to, from, err)
 	}
-	if len(out.CiphertextBlob) == 0 || !same(from, out.SourceKeyId) || !same(to, out.KeyId) {
+	if out.SourceKeyId != nil && !same(from, out.SourceKeyId) { // some doubles go by the blob
+		return nil, false, fmt.Errorf("awskms: rewrap from %q: %w: made under %s", from, base.ErrBadCiphertext, *out.SourceKeyId)
+	}
+	if len(out.CiphertextBlob) == 0 || out.SourceKeyId == nil || !same(to, out.KeyId) {
 		return nil, false, odd("rewrap", from)
 	}
 	return out.CiphertextBlob, true, nil

@@ -70,7 +70,34 @@ func TestEveryCallNamesTheKeyAndTheContext(t *testing.T) {
 	}
 }
 
+// TestAnswersOfAnotherKeyAreRefused: the answer is compared with the question, whatever the KMS checks itself.
 func TestAnswersOfAnotherKeyAreRefused(t *testing.T) {
+	f, url := newFake(t)
+	p := provider(t, url, mainKey)
+	ec := base.RealmContext("r", nil)
+	_, blob, err := p.Generate(t.Context(), mainKey, ec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	f.named = otherKey
+	f.mu.Unlock()
+	key, made, err := p.Generate(t.Context(), mainKey, ec)
+	if !errors.Is(err, base.ErrUnavailable) || key != (base.Key32{}) || made != nil {
+		t.Errorf("Generate: %v", err)
+	}
+	if made, err := p.Wrap(t.Context(), mainKey, base.Key32{1}, ec); !errors.Is(err, base.ErrUnavailable) || made != nil {
+		t.Errorf("Wrap: %v", err)
+	}
+	if key, err := p.Unwrap(t.Context(), mainKey, blob, ec); !errors.Is(err, base.ErrUnavailable) || key != (base.Key32{}) {
+		t.Errorf("Unwrap: %v", err)
+	}
+	if made, _, err := p.Rewrap(t.Context(), mainKey, mainKey, blob, ec); !errors.Is(err, base.ErrUnavailable) || made != nil {
+		t.Errorf("Rewrap: %v", err)
+	}
+}
+
+func TestNamesOfOneKey(t *testing.T) {
 	for asked, c := range map[string]struct {
 		answered string
 		want     bool

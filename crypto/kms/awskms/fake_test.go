@@ -33,6 +33,7 @@ type fake struct {
 	bad   bool
 	body  string            // what the fault kmstest.Garbage answers
 	state map[string]string // by ARN: "disabled", "deleted"
+	named string            // key that every answer names, in place of the one that was asked for
 	stop  chan struct{}
 	seen  []string // "operation key"
 	ec    map[string]string
@@ -175,6 +176,9 @@ func (f *fake) open(w http.ResponseWriter, key string, ec map[string]string, blo
 }
 
 func (f *fake) answer(w http.ResponseWriter, status int, doc any) {
+	if m, ok := doc.(map[string]any); ok && m["KeyId"] != nil && f.named != "" {
+		m["KeyId"] = f.named
+	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(doc)

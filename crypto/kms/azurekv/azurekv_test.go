@@ -110,6 +110,23 @@ func TestRSAKeysWrapNoIntermediateKey(t *testing.T) {
 
 func realm() kms.Context { return kms.RealmContext("r", nil) }
 
+func TestFileOfAnotherKey(t *testing.T) {
+	f, url := newFake(t)
+	o := rsaKey(t, f, url, "rsa")
+	f.create("rsa-other")
+	p := open(t, o)
+	_, blob, err := p.Generate(t.Context(), o.Key, realm())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Unwrap(t.Context(), vault+"/keys/rsa-other", blob, realm()); !errors.Is(err, kms.ErrKeyNotFound) {
+		t.Errorf("Unwrap: %v", err)
+	}
+	if _, err := p.Wrap(t.Context(), vault+"/keys/rsa-other", kms.Key32{1}, realm()); !errors.Is(err, kms.ErrKeyNotFound) {
+		t.Errorf("Wrap: %v", err)
+	}
+}
+
 // TestContextIsBoundByTheFilesKey: B.3 binds more than a vault could.
 func TestContextIsBoundByTheFilesKey(t *testing.T) {
 	f, url := newFake(t)
