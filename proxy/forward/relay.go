@@ -49,7 +49,13 @@ func Loops(header []sigv4.Field) bool {
 // is not reached.
 func (f *Forward) Relay(t Target, client netip.Addr, r *Request) (*http.Response, error) {
 	tr := &http.Transport{
-		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return f.Dial(ctx, t, client) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			c, err := f.Dial(ctx, t, client)
+			if err != nil {
+				return nil, err
+			}
+			return &patient{c}, nil
+		},
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		ResponseHeaderTimeout:  relayTimeout,
@@ -81,6 +87,21 @@ func (f *Forward) Relay(t Target, client netip.Addr, r *Request) (*http.Response
 		return nil, refused
 	}
 	return resp, err
+}
+
+// patient is a connection to another host that may take its time, but not for ever.
+type patient struct{ net.Conn }
+
+// Read waits for bytes as long as a tunnel would.
+func (c *patient) Read(p []byte) (int, error) {
+	_ = c.SetReadDeadline(time.Now().Add(tunnelIdle))
+	return c.Conn.Read(p)
+}
+
+// Write waits as long as Read.
+func (c *patient) Write(p []byte) (int, error) {
+	_ = c.SetWriteDeadline(time.Now().Add(tunnelIdle))
+	return c.Conn.Write(p)
 }
 
 // hopByHop are the headers that end at a proxy (RFC 9110 7.6.1), those that Connection names included, and those that

@@ -18,6 +18,7 @@ type Tunnel struct {
 	client, host net.Conn
 	// forbids says what is wrong with a name that the client's TLS asks for; nil for nothing.
 	forbids func(name string) error
+	idle    time.Duration // tunnelIdle
 
 	moved    atomic.Int64 // Unix nanoseconds of the last byte
 	up, down atomic.Int64
@@ -28,7 +29,7 @@ type Tunnel struct {
 // NewTunnel joins two connections. A client whose TLS asks for an S3 host is cut off: it has asked the proxy for another
 // host, and objects would slip past.
 func (f *Forward) NewTunnel(client, host net.Conn) *Tunnel {
-	t := &Tunnel{client: client, host: host, forbids: func(name string) error {
+	t := &Tunnel{client: client, host: host, idle: tunnelIdle, forbids: func(name string) error {
 		place, err := f.ClassifyName(name)
 		if err == nil && place.S3 {
 			err = refuse("TLS in a tunnel to another host asks for the S3 host %s", name)
@@ -84,8 +85,7 @@ func (t *Tunnel) hello() bool {
 			}
 		}
 		if done || err != nil {
-			_, werr := t.host.Write(start)
-			t.up.Add(int64(len(start)))
+			werr := t.write(t.host, start, &t.up)
 			if errors.Is(err, io.EOF) {
 				return werr == nil && closeWrite(t.host)
 			}
@@ -97,16 +97,24 @@ func (t *Tunnel) hello() bool {
 // read waits for bytes as long as the tunnel is not idle: what moves in one direction keeps the other one open.
 func (t *Tunnel) read(c net.Conn, p []byte) (int, error) {
 	for {
-		_ = c.SetReadDeadline(time.Unix(0, t.moved.Load()).Add(tunnelIdle))
+		_ = c.SetReadDeadline(time.Unix(0, t.moved.Load()).Add(t.idle))
 		n, err := c.Read(p)
 		if n > 0 {
 			t.moved.Store(time.Now().UnixNano())
 		}
-		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && t.Idle() < tunnelIdle {
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && t.Idle() < t.idle {
 			continue
 		}
 		return n, err
 	}
+}
+
+// write sends bytes to a side that takes them within the time of an idle tunnel.
+func (t *Tunnel) write(c net.Conn, p []byte, count *atomic.Int64) error {
+	_ = c.SetWriteDeadline(time.Now().Add(t.idle))
+	n, err := c.Write(p)
+	count.Add(int64(n))
+	return err
 }
 
 // copy moves bytes until src ends, and then ends dst's incoming side. It reports whether the other direction may go on.
@@ -115,10 +123,9 @@ func (t *Tunnel) copy(dst, src net.Conn, count *atomic.Int64) bool {
 	for {
 		n, err := t.read(src, buf)
 		if n > 0 {
-			if _, err := dst.Write(buf[:n]); err != nil {
+			if t.write(dst, buf[:n], count) != nil {
 				return false
 			}
-			count.Add(int64(n))
 		}
 		if errors.Is(err, io.EOF) {
 			return closeWrite(dst)

@@ -80,6 +80,35 @@ func TestTunnelCarriesBytesAsTheyAre(t *testing.T) {
 	}
 }
 
+// A tunnel in which nothing moves ends; bytes in one direction keep it open for both.
+func TestIdleTunnelsEnd(t *testing.T) {
+	f := newTest(t, Options{})
+	client, inner := pipe(t)
+	outer, host := pipe(t)
+	tunnel := f.NewTunnel(inner, outer)
+	tunnel.idle = time.Second
+	end := make(chan outcome, 1)
+	go func() {
+		up, down, err := tunnel.Run()
+		end <- outcome{up, down, err}
+	}()
+	for range 15 { // longer than the idle time, in one direction
+		if _, err := host.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(client, make([]byte, 1)); err != nil {
+			t.Fatalf("a tunnel that is used ends: %v", err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if o := <-end; o.down != 15 || o.up != 0 {
+		t.Errorf("%+v", o)
+	}
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the client's side: %v", err)
+	}
+}
+
 // Whoever asks the proxy for one host and TLS for an S3 host would take objects past it.
 func TestTunnelsToS3InDisguiseAreCut(t *testing.T) {
 	for name, refused := range map[string]bool{"bucket.s3.eu-west-1.amazonaws.com": true, "x.s3-accesspoint.us-east-1.amazonaws.com": true, "kms.eu-west-1.amazonaws.com": false, "www.example": false} {
