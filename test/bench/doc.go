@@ -5,6 +5,7 @@
 //
 //	go run ./test/bench [-rounds 3] [-scale 1] [-only put] [-profile DIR] [-against BINARY]
 //	go run ./test/bench -memory [-scale 1]
+//	go run ./test/bench -latency [-scale 1]
 //
 // The limit in the table is the relay of the same run plus AES-256-GCM over the bytes, plus SHA-256 where the payload is
 // signed, both measured in the same run.

@@ -40,17 +40,20 @@ func main() {
 	scale := flag.Float64("scale", 1, "factor for the number of requests")
 	only := flag.String("only", "", "run only scenarios whose name contains this")
 	resident := flag.Bool("memory", false, "measure resident memory instead of CPU time; -scale shrinks the uploads")
+	slow := flag.Bool("latency", false, "measure how long single requests take instead")
 	flag.StringVar(&profiles, "profile", "", "also write CPU, allocation and heap profiles of s3veil into this directory")
 	against := flag.String("against", "", "another build of s3veil to measure in the same rounds")
 	flag.Parse()
-	if *resident {
-		if err := residence(*scale); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch {
+	case *resident:
+		err = residence(*scale)
+	case *slow:
+		err = latency(*scale)
+	default:
+		err = start(*role, *listen, *upstream, *rounds, *scale, *only, *against)
 	}
-	if err := start(*role, *listen, *upstream, *rounds, *scale, *only, *against); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
