@@ -43,7 +43,19 @@ func residence(scale float64) error {
 	if err != nil {
 		return err
 	}
-	return fresh(store, fmt.Sprintf("%d idle connections, one 4 KiB GET each", idleConns), idleConns, idleTarget, idleAll)
+	err = fresh(store, fmt.Sprintf("%d idle connections, one 4 KiB GET each", idleConns), idleConns, idleTarget, idleAll)
+	if err != nil {
+		return err
+	}
+	return fresh(store, fmt.Sprintf("%d uploads of %d MiB, then %d idle connections", uploads, size>>23, idleConns), uploads+idleConns, 0,
+		func(c *client) (int, func(), error) {
+			uploaded, _, err := uploadAll(c, size/8)
+			if err != nil {
+				return 0, func() {}, err
+			}
+			idle, end, err := idleAll(c)
+			return uploaded + idle, end, err
+		})
 }
 
 func startStore() (endpoint string, stop func(), err error) {
@@ -96,8 +108,12 @@ func fresh(store, name string, want int, target int64, load func(*client) (int, 
 		}
 	}
 	mib := func(n int64) float64 { return float64(n) / (1 << 20) }
-	fmt.Printf("| %s | %d of %d | %.0f MiB | **%.0f MiB** | %.0f MiB | ≤ %d MiB |\n", name, done, want,
-		mib(before), mib(peakRSS(pid)), mib(residentSize(pid)), target>>20)
+	limit := "–"
+	if target > 0 {
+		limit = fmt.Sprintf("≤ %d MiB", target>>20)
+	}
+	fmt.Printf("| %s | %d of %d | %.0f MiB | **%.0f MiB** | %.0f MiB | %s |\n", name, done, want,
+		mib(before), mib(peakRSS(pid)), mib(residentSize(pid)), limit)
 	return nil
 }
 
