@@ -31,6 +31,7 @@ type fake struct {
 	*httptest.Server
 	mu      sync.Mutex
 	keys    map[string]*fakeKey
+	body    *string                                           // what every such call is answered, with success
 	fault   *kmstest.Fault                                    // what goes wrong with every call of a key
 	grants  int                                               // tokens given
 	revoked map[string]bool                                   // tokens
@@ -91,6 +92,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/computeMetadata/"):
 		fmt.Fprint(w, "p1")
 	case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/v1/"):
+		if f.body != nil {
+			_, _ = io.WriteString(w, *f.body)
+			return
+		}
 		if f.fault != nil {
 			fault := *f.fault
 			f.mu.Unlock() // a fault may hang, and does not touch the fake
@@ -267,6 +272,12 @@ func open(t *testing.T, o gcpkms.Options) *gcpkms.Provider {
 func (f *fake) breaks(what kmstest.Fault) (undo func()) {
 	f.set(func() { f.fault = &what })
 	return func() { f.set(func() { f.fault = nil }) }
+}
+
+// answers gives every call the same answer.
+func (f *fake) answers(body string) (undo func()) {
+	f.set(func() { f.body = &body })
+	return func() { f.set(func() { f.body = nil }) }
 }
 
 func serveFault(w http.ResponseWriter, r *http.Request, fault kmstest.Fault) {

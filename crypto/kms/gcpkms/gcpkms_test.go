@@ -24,7 +24,7 @@ func TestConforms(t *testing.T) {
 	f.keys[ring+"off"].versions[0].state = "DISABLED"
 	f.keys[ring+"gone"].versions[0].state = "DESTROY_SCHEDULED"
 	kmstest.Run(t, kmstest.Subject{Provider: f.provider(t), Key: ring + "a", Other: ring + "b", Unknown: ring + "nobody", Disabled: ring + "off",
-		Deleted: ring + "gone", Fault: f.breaks})
+		Deleted: ring + "gone", Fault: f.breaks, Answer: f.answers})
 	if f.grants != 1 {
 		t.Errorf("%d access tokens", f.grants)
 	}

@@ -33,6 +33,7 @@ type fake struct {
 	hook      func(path string) (int, string)      // answers in the place of the fake; status 0 for none
 	lease     time.Duration                        // of logins
 	most      time.Duration                        // longest life of a login, 0 for any
+	body      *string                              // what every such call is answered, with success
 	fault     *kmstest.Fault                       // what goes wrong with every call of transit
 	login     map[string]func(map[string]any) bool // by path
 }
@@ -119,6 +120,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls[path]++
+	if f.body != nil && strings.HasPrefix(path, "transit/") {
+		_, _ = io.WriteString(w, *f.body)
+		return
+	}
 	if f.fault != nil && strings.HasPrefix(path, "transit/") {
 		fault := *f.fault
 		f.mu.Unlock() // a fault may hang, and does not touch the fake
@@ -305,6 +310,12 @@ func (k *fakeKey) open(context []byte, text string) (plain []byte, problem strin
 func (f *fake) breaks(what kmstest.Fault) (undo func()) {
 	f.set(func() { f.fault = &what })
 	return func() { f.set(func() { f.fault = nil }) }
+}
+
+// answers gives every call the same answer.
+func (f *fake) answers(body string) (undo func()) {
+	f.set(func() { f.body = &body })
+	return func() { f.set(func() { f.body = nil }) }
 }
 
 func serveFault(w http.ResponseWriter, r *http.Request, fault kmstest.Fault) {

@@ -26,7 +26,7 @@ var realm = kms.RealmContext("r", nil)
 func TestConforms(t *testing.T) {
 	f := newFake("a", "b")
 	p := provider(t, transit.Options{Address: f.start(t)})
-	kmstest.Run(t, kmstest.Subject{Provider: p, Key: "a", Other: "b", Unknown: "nobody", Fault: f.breaks})
+	kmstest.Run(t, kmstest.Subject{Provider: p, Key: "a", Other: "b", Unknown: "nobody", Fault: f.breaks, Answer: f.answers})
 	if f.keys["nobody"] != nil {
 		t.Error("wrapping under an unknown key created it")
 	}
