@@ -3,10 +3,10 @@ package kms
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
+
+	"s3veil/crypto/kdf"
 )
 
 // BlobLabel separates the uses of a blob (FORMAT.md 3.1).
@@ -55,12 +55,10 @@ func OpenBlob(wrapping *Key32, label BlobLabel, blob []byte, ec Context) (Key32,
 
 // blobCipher panics only for what no input can cause: lengths are constant.
 func blobCipher(wrapping *Key32, label BlobLabel, salt []byte, ec Context) cipher.AEAD {
-	k, err := hkdf.Key(sha256.New, wrapping[:], salt, string(label)+string(ec.Canonical()), 32)
-	if err != nil {
-		panic("kms: HKDF-SHA256 of 32 bytes: " + err.Error())
-	}
-	defer clear(k)
-	block, err := aes.NewCipher(k)
+	var k [kdf.Size]byte
+	kdf.Key(&k, wrapping[:], salt, string(label)+string(ec.Canonical()))
+	defer clear(k[:])
+	block, err := aes.NewCipher(k[:])
 	if err != nil {
 		panic("kms: AES-256: " + err.Error())
 	}

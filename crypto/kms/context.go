@@ -1,10 +1,10 @@
 package kms
 
 import (
-	"crypto/hkdf"
-	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+
+	"s3veil/crypto/kdf"
 )
 
 // labelIKEK binds an intermediate key to its context (FORMAT.md 3.1, 4.3).
@@ -49,14 +49,9 @@ func (c Context) Canonical() []byte {
 // Bind derives IKEK' from an unwrapped IKEK: HKDF(IKEK, "", "s3veil/1/ikek" ‖ canonical(context), 32) (FORMAT.md 4.3).
 // Nothing but IKEK' may be used after unwrapping: it holds the binding to the realm for providers that have no
 // additional authenticated data.
-func Bind(ikek Key32, ec Context) Key32 {
-	defer ikek.Zero()
-	out, err := hkdf.Key(sha256.New, ikek[:], nil, labelIKEK+string(ec.Canonical()), len(ikek))
-	if err != nil {
-		panic("kms: HKDF-SHA256 of 32 bytes: " + err.Error()) // only an impossible length or a disabled hash
-	}
-	bound := Key32(out)
-	clear(out)
+func Bind(ikek Key32, ec Context) (bound Key32) {
+	kdf.Key((*[kdf.Size]byte)(&bound), ikek[:], nil, labelIKEK+string(ec.Canonical()))
+	ikek.Zero()
 	return bound
 }
 

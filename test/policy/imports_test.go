@@ -15,7 +15,7 @@ var rooms = []struct {
 }{
 	{room: "s3veil/sigv4", may: []string{"s3veil/sigv4"}},
 	{room: "s3veil/crypto", may: []string{"s3veil/crypto"}, not: providers},
-	{room: "s3veil/crypto/kms", may: []string{"s3veil/crypto/kms"}},
+	{room: "s3veil/crypto/kms", may: []string{"s3veil/crypto/kms", "s3veil/crypto/kdf"}},
 	{room: "s3veil/keycache", may: []string{"s3veil/crypto/kms"}, not: providers},
 	{room: "s3veil/proxy", may: []string{"s3veil/proxy", "s3veil/sigv4", "s3veil/keycache", "s3veil/crypto"}, not: providers},
 	{room: "s3veil/cmd", may: []string{"s3veil"}, not: []string{"s3veil/test"}},
