@@ -16,7 +16,8 @@ type Key32 [32]byte
 type Context map[string]string
 
 // Provider wraps and unwraps intermediate keys. kek names the key inside the provider; it is named in every call and
-// never taken from a blob (FORMAT.md B.1). Implementations are safe for concurrent use.
+// never taken from a blob (FORMAT.md B.1). Implementations are safe for concurrent use. They ask their KMS once per call and
+// keep the caller's deadline; keycache tries again where the class of the error says that it helps.
 type Provider interface {
 	// Name identifies the provider in errors and metrics, for example "local".
 	Name() string

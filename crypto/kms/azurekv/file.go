@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"strings"
 
 	"s3veil/crypto/kms"
 )
@@ -41,6 +42,11 @@ func readFile(name, key string) (*wrappedKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("azurekv: %w", err)
 	}
+	return parseFile(b, name, key)
+}
+
+// parseFile takes exactly one document, for the key.
+func parseFile(b []byte, name, key string) (*wrappedKey, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	var d document
@@ -57,12 +63,8 @@ func readFile(name, key string) (*wrappedKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := url.Parse(d.KeyID)
-	if err != nil || id.Host != u.Host {
-		return nil, fmt.Errorf("azurekv: %s: wrapped under %q, not under %s", name, d.KeyID, key)
-	}
 	version, ok := versionOf(d.KeyID, keyPath.FindStringSubmatch(u.Path)[1])
-	if !ok {
+	if !ok || !strings.EqualFold(d.KeyID, key+"/"+version.String()) {
 		return nil, fmt.Errorf("azurekv: %s: wrapped under %q, not under %s", name, d.KeyID, key)
 	}
 	if len(d.Value) == 0 {
