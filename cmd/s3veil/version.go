@@ -21,6 +21,9 @@ func (p *program) versionCommand() *cobra.Command {
 	}
 }
 
+// stampedVersion and stampedCommit are set by builds that have no repository at hand (Dockerfile).
+var stampedVersion, stampedCommit string
+
 // build is what a binary knows about itself.
 type build struct{ version, commit, time, goVersion string }
 
@@ -46,6 +49,17 @@ func describe(info *debug.BuildInfo) build {
 	}
 	if dirty {
 		b.commit += " (modified)"
+	}
+	return b.stamped(stampedVersion, stampedCommit)
+}
+
+// stamped replaces what the build was told.
+func (b build) stamped(version, commit string) build {
+	if version != "" {
+		b.version = version
+	}
+	if commit != "" {
+		b.commit = commit
 	}
 	return b
 }
