@@ -275,3 +275,10 @@ func (s *tokens) GetToken(_ context.Context, o policy.TokenRequestOptions) (azco
 	s.scopes = append(s.scopes, o.Scopes...)
 	return azcore.AccessToken{Token: "token-" + string(rune('0'+s.n)), ExpiresOn: time.Now().Add(s.life)}, nil
 }
+
+// calls is how many requests there have been.
+func (f *fake) calls() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.seen)
+}

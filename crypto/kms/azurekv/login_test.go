@@ -159,11 +159,11 @@ func TestOneRequestPerTry(t *testing.T) {
 	p := open(t, options(hsm+"/keys/main", endpoint))
 	for _, fault := range []kmstest.Fault{kmstest.Throttle, kmstest.ServerError, kmstest.NoAnswer} {
 		undo := f.set(fault)
-		before := len(f.seen)
+		before := f.calls()
 		if _, _, err := p.Generate(t.Context(), p.key, realm()); err == nil {
 			t.Error("no error")
 		}
-		if n := len(f.seen) - before; n != 1 {
+		if n := f.calls() - before; n != 1 {
 			t.Errorf("fault %d: %d requests", fault, n)
 		}
 		undo()
