@@ -102,37 +102,46 @@ func open(t *testing.T, o pkcs11.Options) *pkcs11.Provider {
 var ec = kms.RealmContext("realm", kms.Context{"team": "red"})
 
 func TestProviderConforms(t *testing.T) {
-	token := newToken(t, map[string]string{"one": "01", "two": "02"})
-	makeIdleKeys(t, token)
-	for mechanism, disabled := range map[string]string{"": "wraps only", pkcs11.GCM: "wraps only", pkcs11.KeyWrapPad: "encrypts only",
-		pkcs11.KeyWrap: "encrypts only"} {
+	for _, mechanism := range []string{"", pkcs11.GCM, pkcs11.KeyWrapPad, pkcs11.KeyWrap} {
 		t.Run("mechanism "+mechanism, func(t *testing.T) {
+			token := newToken(t, map[string]string{"one": "01", "two": "02", "idle": "03", "gone": "04"})
 			p := open(t, pkcs11.Options{Token: token, Mechanism: mechanism, Keys: []string{"one", "#02"}})
-			kmstest.Run(t, kmstest.Subject{Provider: p, Key: "one", Other: pkcs11.KeyName("two", []byte{2}), Unknown: "three", Disabled: disabled})
+			kmstest.Run(t, kmstest.Subject{Provider: p, Key: "one", Other: pkcs11.KeyName("two", []byte{2}), Unknown: "three",
+				Disabled: "idle", Disable: func() {
+					manage(t, token, "idle", func(ctx *p11.Ctx, h p11.SessionHandle, o p11.ObjectHandle) error {
+						return ctx.SetAttributeValue(h, o, []*p11.Attribute{p11.NewAttribute(p11.CKA_ENCRYPT, false), p11.NewAttribute(p11.CKA_DECRYPT, false),
+							p11.NewAttribute(p11.CKA_WRAP, false), p11.NewAttribute(p11.CKA_UNWRAP, false)})
+					})
+				},
+				Deleted: "gone", Delete: func() {
+					manage(t, token, "gone", func(ctx *p11.Ctx, h p11.SessionHandle, o p11.ObjectHandle) error { return ctx.DestroyObject(h, o) })
+				}})
 		})
 	}
 }
 
-// makeIdleKeys makes two keys that lack a use each: of "wraps only" and "encrypts only".
-func makeIdleKeys(t *testing.T, token string) {
+// manage does something to a key, as an administrator of the token would.
+func manage(t *testing.T, token, label string, do func(*p11.Ctx, p11.SessionHandle, p11.ObjectHandle) error) {
 	t.Helper()
-	ctx, slot := intruderAfter(t, token)
+	ctx, slot := intruder(t, token)
 	h, err := ctx.OpenSession(slot, p11.CKF_SERIAL_SESSION|p11.CKF_RW_SESSION)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ctx.CloseSession(h)
-	if err := ctx.Login(h, p11.CKU_USER, userPIN); err != nil {
+	if err := ctx.Login(h, p11.CKU_USER, userPIN); err != nil && !errors.Is(err, p11.Error(p11.CKR_USER_ALREADY_LOGGED_IN)) {
 		t.Fatal(err)
 	}
-	for label, encrypts := range map[string]bool{"wraps only": false, "encrypts only": true} {
-		_, err := ctx.GenerateKey(h, []*p11.Mechanism{p11.NewMechanism(p11.CKM_AES_KEY_GEN, nil)}, []*p11.Attribute{
-			p11.NewAttribute(p11.CKA_TOKEN, true), p11.NewAttribute(p11.CKA_LABEL, label), p11.NewAttribute(p11.CKA_VALUE_LEN, 32),
-			p11.NewAttribute(p11.CKA_ENCRYPT, encrypts), p11.NewAttribute(p11.CKA_DECRYPT, encrypts),
-			p11.NewAttribute(p11.CKA_WRAP, !encrypts), p11.NewAttribute(p11.CKA_UNWRAP, !encrypts)})
-		if err != nil {
-			t.Fatal(err)
-		}
+	err = ctx.FindObjectsInit(h, []*p11.Attribute{p11.NewAttribute(p11.CKA_LABEL, label)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, _, err := ctx.FindObjects(h, 2)
+	if err = errors.Join(err, ctx.FindObjectsFinal(h)); err != nil || len(found) != 1 {
+		t.Fatalf("%d keys, %v", len(found), err)
+	}
+	if err := do(ctx, h, found[0]); err != nil {
+		t.Fatal(err)
 	}
 }
 
