@@ -18,6 +18,7 @@ func init() {
 		// All but the test with a store, which takes longest.
 		filters[file] = "Contract|Wrap|Context|Rotation|Answers|Classes|Options|File|Login|Tokens|Request|Secrets"
 	}
+	filters[awsProvider], filters[awsErrors] = "Contract|Keys|Every|Answers|Names|Errors|Options|Request", "Contract|Errors"
 	mutations = append(mutations,
 		mutation{"the blob chooses the key of AWS", awsProvider, "&kms.DecryptInput{KeyId: &kek, ", "&kms.DecryptInput{"},
 		mutation{"another key in the answer of AWS", awsProvider, "if len(out.Plaintext) != len(base.Key32{}) || !same(kek, out.KeyId) {\n		return base.Key32{}, odd(", "if len(out.Plaintext) != len(base.Key32{}) {\n		return base.Key32{}, odd("},

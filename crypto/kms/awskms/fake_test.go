@@ -33,6 +33,7 @@ type fake struct {
 	bad   bool
 	body  string            // what the fault kmstest.Garbage answers
 	state map[string]string // by ARN: "disabled", "deleted"
+	deny  string            // operation that the policy leaves out
 	named string            // key that every answer names, in place of the one that was asked for
 	stop  chan struct{}
 	seen  []string // "operation key"
@@ -98,6 +99,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.seen, f.ec, f.auth = append(f.seen, op+" "+c.KeyId), c.EncryptionContext, r.Header.Get("Authorization")
 	if f.bad {
 		f.fail(w)
+		return
+	}
+	if op == f.deny {
+		f.answer(w, 400, map[string]any{"__type": "AccessDeniedException", "Message": "not authorized to perform: kms:" + op})
 		return
 	}
 	switch op {
