@@ -171,8 +171,8 @@ func TestShutdownClosesRestingConnections(t *testing.T) {
 		t.Error(err)
 	}
 	for _, br := range readers {
-		if _, err := br.ReadByte(); err == nil {
-			t.Error("a resting connection outlives the shutdown")
+		if _, err := br.ReadByte(); err != io.EOF {
+			t.Errorf("a resting connection outlives the shutdown: %v", err)
 		}
 	}
 	if f.s.idle.add(&clientConn{}) {

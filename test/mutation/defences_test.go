@@ -27,7 +27,7 @@ var mutations = []mutation{
 	{"client pairs replace the realm", kmsContext, "	ec[ContextRealm] = realm\n", "	if ec[ContextRealm] == \"\" {\n		ec[ContextRealm] = realm\n	}\n"},
 	{"keys print themselves in JSON", kmsKey, "return []byte(`\"` + redacted + `\"`), nil", "return fmt.Appendf(nil, `\"%s\"`, string(k[:])), nil"},
 
-	{"commitment not compared", sealing, "subtle.ConstantTimeCompare(commit, s.commit()) != 1", "subtle.ConstantTimeCompare(commit, s.commit()) > 1"},
+	{"commitment not compared", sealing, "subtle.ConstantTimeCompare(commit[:], s.commit()) != 1", "subtle.ConstantTimeCompare(commit[:], s.commit()) > 1"},
 	{"head outside the additional data", sealing, "	aad = appendLP(aad, s.head())\n", ""},
 	{"salt outside the additional data", sealing, "	aad = appendLP(aad, s.salt())\n", ""},
 	{"commitment outside the additional data", sealing, "	aad = appendLP(aad, s.commit())\n", ""},
@@ -79,9 +79,9 @@ var mutations = []mutation{
 	{"token MAC not compared", token, "uploadMAC(t.UpstreamID, &a.DEK, loc), mac) != 1", "uploadMAC(t.UpstreamID, &a.DEK, loc), mac) > 1"},
 	{"upstream id outside the token MAC", token, "	in = appendLP(in, upstreamID)\n", ""},
 	{"bucket outside the token MAC", token, "	in = appendLP(in, loc.Bucket)\n", ""},
-	{"key outside the token MAC", token, "h.Write(appendLP(in, loc.Key))", "h.Write(in)"},
+	{"key outside the token MAC", token, "labelUpload, appendLP(in, loc.Key))", "labelUpload, in)"},
 	{"object envelope in a token", token, "t.Envelope.Open(bound, loc, Token)", "t.Envelope.Open(bound, loc, Multipart)"},
-	{"state object of another upload", token, "sha256.Sum256([]byte(t.UpstreamID)) != digest", "len(t.UpstreamID) == 0"},
+	{"state object of another upload", token, "sha256.Sum256([]byte(t.Token.UpstreamID)) != digest", "sha256.Sum256([]byte(t.Token.UpstreamID)) == [32]byte{}"},
 	{"state id of any length", uploadID, "!ok || len(sum) != sha256.Size", "!ok || len(sum) < sha256.Size"},
 
 	{"manifest not bound to the object id", manSeal, "[]byte(bound.Key), id[:]}", "[]byte(bound.Key)}"},
