@@ -49,16 +49,21 @@ func (x *exchange) sideHeaders() []upstream.Field {
 	})
 }
 
-// hoist adds the headers that a presigned URL carries in its query, once its signature has been verified.
-func (x *exchange) hoist() {
+// hoist adds the headers that a presigned URL carries in its query, once its signature has been verified. A query can hold
+// what no header may, line breaks among it.
+func (x *exchange) hoist() error {
 	if x.auth.Kind != sigv4.Presigned {
-		return
+		return nil
 	}
 	for _, p := range x.req.Hoisted() {
+		if !isToken(p.Name) || hasControl(p.Value) {
+			return s3err.Argument("The value of a query parameter cannot stand in a header.", p.Name, p.Value)
+		}
 		if !x.head.has(p.Name) {
 			x.head.fields = append(x.head.fields, sigv4.Field{Name: p.Name, Value: p.Value})
 		}
 	}
+	return nil
 }
 
 // checkAmzHeaders refuses x-amz-* headers that s3veil does not know where they may change what the request means.

@@ -105,7 +105,9 @@ func (x *exchange) admit() error {
 		return err
 	}
 	if x.auth != nil {
-		x.hoist()
+		if err := x.hoist(); err != nil {
+			return err
+		}
 	}
 	if err := x.checkAmzHeaders(); err != nil {
 		return err

@@ -175,6 +175,11 @@ func (h *Header) check() error {
 	if h.PlainLen < -1 {
 		return fmt.Errorf("%w: plaintext length", ErrMalformed)
 	}
+	// A key wrapped with kms+context must not be passed off as one of kms, whose content may be of any algorithm: the pair is
+	// reserved, so no writer of kms has it.
+	if _, bound := h.Context[boundAlgorithm]; h.Wrapping == KMS && bound {
+		return fmt.Errorf("%w: the context of kms+context under kms", ErrMalformed)
+	}
 	if h.Wrapping != KMSContext {
 		return nil
 	}

@@ -189,6 +189,23 @@ func TestVectorsRefuseEveryChange(t *testing.T) {
 	}
 }
 
+// A store that renames the wrapping would have the content of an authenticated object opened as AES-CBC, which answers
+// whether its padding is right (CVE-2020-8911).
+func TestWrappingIsNotDowngraded(t *testing.T) {
+	original := vectors(t)["v2-kms-meta-100.json"]
+	for _, alg := range []string{cbcName, gcmName} {
+		v := vector{Meta: maps.Clone(original.Meta)}
+		v.Meta["x-amz-wrap-alg"], v.Meta["x-amz-cek-alg"] = "kms", alg
+		if alg == cbcName {
+			v.Meta["x-amz-iv"] = "AAECAwQFBgcICQoLDA0ODw=="
+			delete(v.Meta, "x-amz-tag-len")
+		}
+		if _, err := v.header(true); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v, want ErrMalformed", alg, err)
+		}
+	}
+}
+
 func TestContextMustBeTheConfiguredOne(t *testing.T) {
 	v := vectors(t)["v3-kms-meta-100.json"]
 	h, err := v.header(false)

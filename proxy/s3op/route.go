@@ -101,7 +101,7 @@ func (r *Request) Header(name string, header func(name string) string) string {
 	if v := header(name); v != "" {
 		return v
 	}
-	if _, presigned := r.Get("X-Amz-Signature"); presigned {
+	if r.presigned() {
 		for _, p := range r.Query {
 			if strings.EqualFold(p.Name, name) {
 				return p.Value

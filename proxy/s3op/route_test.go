@@ -310,6 +310,19 @@ func TestHoistedHeadersOfPresignedURLs(t *testing.T) {
 	}
 }
 
+// Header and Hoisted agree on what stands in the place of headers: else a right is asked for one and the other goes up.
+func TestHoistedHeadersDecide(t *testing.T) {
+	for _, signature := range []string{"X-Amz-Signature=s", "x-amz-signature=s", "AWSAccessKeyId=a", "awsaccesskeyid=a"} {
+		q, err := route("DELETE", "/bkt/k?X-Amz-Bypass-Governance-Retention=true&"+signature)
+		if err != nil || !q.Bypass || len(q.Hoisted()) != 1 {
+			t.Errorf("%s: %v %v %v", signature, q.Bypass, q.Hoisted(), err)
+		}
+		if q, err = route("PUT", "/bkt/k?x-amz-copy-source=/b/k&"+signature); err != nil || q.Op != CopyObject {
+			t.Errorf("%s: %s %v", signature, q.Op, err)
+		}
+	}
+}
+
 func TestGovernanceBypassIsReported(t *testing.T) {
 	for value, want := range map[string]bool{"": false, "false": false, "true": true, "TRUE": true} {
 		q, err := route("DELETE", "/bkt/k", "x-amz-bypass-governance-retention", value)

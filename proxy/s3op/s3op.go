@@ -140,13 +140,22 @@ func authParam(name string) bool {
 
 func isAmz(name string) bool { return len(name) >= 6 && strings.EqualFold(name[:6], "x-amz-") }
 
+// presigned reports whether the query carries a signature, of version 4 or 2; as for who verifies it, in any spelling. Header
+// and Hoisted have to agree on it: what chooses the operation and its rights is what takes effect.
+func (r *Request) presigned() bool {
+	for _, p := range r.Query {
+		if strings.EqualFold(p.Name, "X-Amz-Signature") || strings.EqualFold(p.Name, "AWSAccessKeyId") {
+			return true
+		}
+	}
+	return false
+}
+
 // Hoisted returns the x-amz-* headers that a presigned URL carries in its query instead, names in lower case: S3 treats
 // them as headers, and since all parameters are signed they can be believed once the signature has been verified. Left out
 // are the signature's own parameters and checksums, which one SDK computes over an empty body when it presigns.
 func (r *Request) Hoisted() []Param {
-	_, v4 := r.Get("X-Amz-Signature")
-	_, v2 := r.Get("AWSAccessKeyId")
-	if !v4 && !v2 {
+	if !r.presigned() {
 		return nil
 	}
 	var out []Param
