@@ -228,7 +228,7 @@ func (x *exchange) openForeignBody(o *object, body io.ReadCloser, a, b int64, fi
 		release()
 		return nil, err
 	}
-	return &foreignBody{Reader: bytes.NewReader(plain[a : b+1]), all: raw, body: body, release: release, length: b - a + 1}, nil
+	return &memoryBody{Reader: bytes.NewReader(plain[a : b+1]), all: raw, body: body, release: release, length: b - a + 1}, nil
 }
 
 // sendForeign answers with a window of a foreign object.
@@ -252,39 +252,4 @@ func (x *exchange) sendForeign(o *object, w window, resp *upstream.Response, sta
 type foreignSource interface {
 	streamedSource
 	streamedBody
-}
-
-// foreignBody is verified plaintext in memory.
-type foreignBody struct {
-	*bytes.Reader
-	all     []byte
-	body    io.Closer
-	release func()
-	length  int64
-	report  func(error)
-}
-
-// Len is the number of bytes of the whole window, and Verify has nothing left to do: the body is a source for copies.
-func (b *foreignBody) Len() int64          { return b.length }
-func (b *foreignBody) Verify() error       { return nil }
-func (b *foreignBody) onEnd(f func(error)) { b.report = f }
-func (b *foreignBody) remaining() int64    { return int64(b.Reader.Len()) }
-
-// Close overwrites the plaintext and ends the exchange with the store.
-func (b *foreignBody) Close() error {
-	if b.all == nil {
-		return nil
-	}
-	var failure error
-	if b.remaining() > 0 {
-		failure = errClientGone
-	}
-	clear(b.all)
-	b.all = nil
-	b.release()
-	err := b.body.Close()
-	if b.report != nil {
-		b.report(failure)
-	}
-	return err
 }

@@ -299,6 +299,9 @@ func (x *exchange) send(o *object, w window, resp *upstream.Response) error {
 	if o.manifest != nil {
 		body.part = partNonces(o.manifest)
 	}
+	if x.bucket.rule.VerifyFull && n > 0 && n <= x.s.limits.HeldBody {
+		return x.sendWhole(o, w, body, status)
+	}
 	x.respondObject(status, o)
 	if err := x.applyOverrides(); err != nil {
 		body.Close()

@@ -91,7 +91,7 @@ type Bucket struct {
 	Degraded       bool // manifest.policy: degraded
 	RecordNonce    bool
 	UploadID       UploadIDForm
-	VerifyFull     bool
+	VerifyFull     bool // windows up to Limits.HeldBody are opened whole before the head of the answer
 	Padding        bool
 	ListExact      bool          // listings look into the part tables of multipart objects
 	MaxAge         time.Duration // oldest creation time accepted; zero: any

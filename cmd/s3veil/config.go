@@ -235,8 +235,8 @@ type Bucket struct {
 	Manifest Manifest `yaml:"manifest"`
 	// Form of upload ids: `auto` (token up to 1,000 characters, state object above), `token`, `state`.
 	UploadID string `yaml:"upload_id" default:"auto"`
-	// `stream` releases packages as they are authenticated; `full`, an answer only when the whole object is, is not
-	// supported by this build.
+	// `stream` releases packages as they are authenticated; `full` opens what a request asks for whole, up to
+	// `limits.held_body`, so that damage is an error answer and never a broken connection. More than that is streamed.
 	Verify string `yaml:"verify" default:"stream"`
 	// Hides sizes of single PUTs by padding. Not supported by this build.
 	Padding bool `yaml:"padding" default:"false"`
