@@ -59,6 +59,8 @@ func TestEveryCallNamesTheKeyAndTheContext(t *testing.T) {
 	if _, err := p.Unwrap(t.Context(), mainKey, blob, ec); err != nil {
 		t.Fatal(err)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if want := []string{"GenerateDataKey " + mainKey, "Decrypt " + mainKey}; !slices.Equal(f.seen, want) {
 		t.Errorf("calls %q, want %q", f.seen, want)
 	}
@@ -134,11 +136,11 @@ func TestOneRequestPerTry(t *testing.T) {
 	p := provider(t, url, mainKey)
 	for _, fault := range []kmstest.Fault{kmstest.Throttle, kmstest.ServerError, kmstest.NoAnswer} {
 		undo := f.set(fault)
-		before := len(f.seen)
+		before := f.calls()
 		if _, _, err := p.Generate(t.Context(), mainKey, base.RealmContext("r", nil)); err == nil {
 			t.Error("no error")
 		}
-		if n := len(f.seen) - before; n != 1 {
+		if n := f.calls() - before; n != 1 {
 			t.Errorf("fault %d: %d requests", fault, n)
 		}
 		undo()

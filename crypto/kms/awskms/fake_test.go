@@ -212,3 +212,10 @@ func (f *fake) fail(w http.ResponseWriter) {
 		f.mu.Lock()
 	}
 }
+
+// calls is how many requests there have been.
+func (f *fake) calls() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.seen)
+}
