@@ -119,6 +119,9 @@ func (x *exchange) deleteBucket() error {
 		return err
 	}
 	notEmpty := err
+	if x.st.keepsForOthers(&x.bucket) {
+		return notEmpty
+	}
 	if swept, err := x.sweepReserved(); err != nil || !swept {
 		if err != nil {
 			return err
@@ -155,14 +158,33 @@ func (x *exchange) tryDeleteBucket() error {
 	return nil
 }
 
+// keepsForOthers reports whether a bucket is the reserved bucket of other ones: what lies there belongs to their objects.
+func (st *state) keepsForOthers(b *bucket) bool {
+	for i := range st.settings.Buckets {
+		r := &st.settings.Buckets[i]
+		if r == b.rule && !strings.ContainsAny(r.Name, "*?") {
+			continue
+		}
+		if r.ReservedBucket == b.name && orDefault(r.Upstream, "default") == b.store.base.name {
+			return true
+		}
+	}
+	return false
+}
+
 // sweepReserved removes every version under the reserved prefix when the bucket holds nothing else and has no open upload.
+// Keys in front of the prefix are on the first page; those behind it are looked for before anything is removed, since the
+// prefix may fill pages and without manifests objects cannot be read.
 func (x *exchange) sweepReserved() (bool, error) {
 	open, err := x.hasUploads()
 	if err != nil || open {
 		return false, err
 	}
+	if behind, more, err := x.rawVersions(s3xml.AfterReserved); err != nil || more || len(behind) > 0 {
+		return false, err
+	}
 	for range 10000 { // pages
-		keys, more, err := x.rawVersions()
+		keys, more, err := x.rawVersions("")
 		if err != nil {
 			return false, err
 		}
@@ -203,16 +225,21 @@ func (x *exchange) hasUploads() (bool, error) {
 	return len(page.Uploads) > 0, nil
 }
 
-// rawVersions reads the first page of the bucket's versions as the store has them. Stores without versioning list their
-// objects.
-func (x *exchange) rawVersions() ([]rawKey, bool, error) {
-	resp, err := x.call(&upstream.Request{Op: "ListObjectVersions", Method: "GET", Idempotent: true, Query: []upstream.Param{{Name: "versions", Bare: true}}})
+// rawVersions reads the first page of the bucket's versions behind a key, as the store has them. Stores without versioning
+// list their objects.
+func (x *exchange) rawVersions(after string) ([]rawKey, bool, error) {
+	versions, objects := []upstream.Param{{Name: "versions", Bare: true}}, []upstream.Param(nil)
+	if after != "" {
+		versions = append(versions, upstream.Param{Name: "key-marker", Value: after})
+		objects = append(objects, upstream.Param{Name: "marker", Value: after})
+	}
+	resp, err := x.call(&upstream.Request{Op: "ListObjectVersions", Method: "GET", Idempotent: true, Query: versions})
 	if err != nil {
 		return nil, false, err
 	}
 	if resp.Status == 501 {
 		resp.Body.Close()
-		if resp, err = x.call(&upstream.Request{Op: "ListObjects", Method: "GET", Idempotent: true}); err != nil {
+		if resp, err = x.call(&upstream.Request{Op: "ListObjects", Method: "GET", Idempotent: true, Query: objects}); err != nil {
 			return nil, false, err
 		}
 	}

@@ -39,7 +39,9 @@ func (r *Router) Route(method, host, rawPath, rawQuery string, header func(name 
 	if q.Info.Treatment == Refuse {
 		return q, s3err.Unimplemented(string(q.Op))
 	}
-	q.Bypass = strings.EqualFold(q.Header("x-amz-bypass-governance-retention", header), "true")
+	// At least one store decodes escapes in it, so that "%74rue" is true; what is not a plain no counts as yes.
+	bypass := q.Header("x-amz-bypass-governance-retention", header)
+	q.Bypass = bypass != "" && !strings.EqualFold(bypass, "false")
 	return q, nil
 }
 

@@ -324,7 +324,7 @@ func TestHoistedHeadersDecide(t *testing.T) {
 }
 
 func TestGovernanceBypassIsReported(t *testing.T) {
-	for value, want := range map[string]bool{"": false, "false": false, "true": true, "TRUE": true} {
+	for value, want := range map[string]bool{"": false, "false": false, "true": true, "TRUE": true, "%74rue": true, "1": true, "false,true": true} {
 		q, err := route("DELETE", "/bkt/k", "x-amz-bypass-governance-retention", value)
 		if err != nil || q.Bypass != want {
 			t.Errorf("%q: %v %v", value, q.Bypass, err)

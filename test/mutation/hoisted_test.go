@@ -6,16 +6,21 @@ const (
 	routing = "proxy/s3op/s3op.go"
 	hoists  = "proxy/allow.go"
 	foreign = "crypto/s3ec/header.go"
+	sweeps  = "proxy/buckets.go"
+	routes  = "proxy/s3op/route.go"
 )
 
 func init() {
-	filters[hoists] = "HeadersInURLs"
+	filters[hoists], filters[sweeps] = "HeadersInURLs", "DeleteBucket"
 	mutations = append(mutations, hoistedMutations...)
 }
 
-// hoistedMutations are those of headers in presigned URLs, and of foreign wrappings.
+// hoistedMutations are those of headers in presigned URLs, of foreign wrappings, and of what DeleteBucket sweeps.
 var hoistedMutations = []mutation{
 	{"headers in URLs of version 2 decide nothing", routing, " || strings.EqualFold(p.Name, \"AWSAccessKeyId\")", ""},
 	{"line breaks in headers from URLs", hoists, "!isToken(p.Name) || hasControl(p.Value)", "!isToken(p.Name)"},
 	{"wrapping of foreign keys downgraded", foreign, "h.Wrapping == KMS && bound", "h.Wrapping == KMS && bound && h.Version == V3"},
+	{"manifests in front of objects swept", sweeps, "|| more || len(behind) > 0", "|| more && len(behind) < 0"},
+	{"manifests of other buckets swept", sweeps, "if x.st.keepsForOthers(&x.bucket) {", "if x.st.keepsForOthers(&x.bucket) && notEmpty == nil {"},
+	{"governance bypass in words that stores decode", routes, "!strings.EqualFold(bypass, \"false\")", "strings.EqualFold(bypass, \"true\")"},
 }
