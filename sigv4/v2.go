@@ -224,7 +224,12 @@ func (s *scratch) appendResourceQuery(b []byte) ([]byte, *Error) {
 		name := decode(s.query.name(p))
 		switch {
 		case signedV2[name]:
-			signed = append(signed, param{name, decode(s.query.value(p)), p.val == p.end})
+			value := decode(s.query.value(p))
+			if holdsParamV2(value) {
+				return b, fail(codeInvalidRequest, "the value of the query parameter %q reads like another one in version 2", name).
+					say("The value of the query parameter '%s' cannot be used with signature version 2. Please use AWS4-HMAC-SHA256.", name)
+			}
+			signed = append(signed, param{name, value, p.val == p.end})
 		case !openV2[strings.ToLower(name)] && !strings.HasPrefix(strings.ToLower(name), amzPrefix):
 			return b, fail(codeInvalidRequest, "signature version 2 does not cover the query parameter %q", name).
 				say("The query parameter '%s' cannot be used with signature version 2. Please use AWS4-HMAC-SHA256.", name)
@@ -240,6 +245,20 @@ func (s *scratch) appendResourceQuery(b []byte) ([]byte, *Error) {
 		lead = '&'
 	}
 	return b, nil
+}
+
+// holdsParamV2 reports whether a value holds what the string to sign, whose values are decoded, cannot tell from one more signed
+// parameter: "a&uploadId=b" as one value has the signature of two, and would make another request of a part's upload.
+func holdsParamV2(value string) bool {
+	_, rest, more := strings.Cut(value, "&")
+	for more {
+		var part string
+		part, rest, more = strings.Cut(rest, "&")
+		if name, _, _ := strings.Cut(part, "="); signedV2[name] {
+			return true
+		}
+	}
+	return false
 }
 
 // verifyFormV2 checks the signature of a POST form, which covers the policy as sent.

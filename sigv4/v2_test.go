@@ -134,17 +134,20 @@ func TestPresignedVersion2(t *testing.T) {
 		now   time.Time
 		code  string
 	}{
-		"good":                  {query(text, ""), until, ""},
-		"expired":               {query(text, ""), until.Add(time.Second), "AccessDenied"},
-		"longer":                {strings.Replace(query(text, ""), "1700000000", "1700000001", 1), until, "SignatureDoesNotMatch"},
-		"override, signed":      {query(text+"?response-content-type=text/plain; x=é", "&response-content-type="+url.QueryEscape("text/plain; x=é")), until, ""},
-		"override, added":       {query(text, "&response-content-type=text/html"), until, "SignatureDoesNotMatch"},
-		"version and ACL":       {query(text+"?acl&versionId=v1", "&versionId=v1&acl"), until, ""},
-		"x-amz parameter":       {query("GET\n\n\n1700000000\nx-amz-request-payer:requester\n/b/k", "&x-amz-request-payer=requester"), until, ""},
-		"x-amz parameter added": {query(text, "&x-amz-acl=public-read"), until, "SignatureDoesNotMatch"},
-		"no expiry":             {strings.Replace(query(text, ""), "Expires", "Other", 1), until, "AccessDenied"},
-		"two keys":              {query(text, "&AWSAccessKeyId=x"), until, "InvalidArgument"},
-		"negative expiry":       {strings.Replace(query(text, ""), "1700000000", "-1", 1), until, "AccessDenied"},
+		"good":                    {query(text, ""), until, ""},
+		"expired":                 {query(text, ""), until.Add(time.Second), "AccessDenied"},
+		"longer":                  {strings.Replace(query(text, ""), "1700000000", "1700000001", 1), until, "SignatureDoesNotMatch"},
+		"override, signed":        {query(text+"?response-content-type=text/plain; x=é", "&response-content-type="+url.QueryEscape("text/plain; x=é")), until, ""},
+		"override, added":         {query(text, "&response-content-type=text/html"), until, "SignatureDoesNotMatch"},
+		"version and ACL":         {query(text+"?acl&versionId=v1", "&versionId=v1&acl"), until, ""},
+		"x-amz parameter":         {query("GET\n\n\n1700000000\nx-amz-request-payer:requester\n/b/k", "&x-amz-request-payer=requester"), until, ""},
+		"x-amz parameter added":   {query(text, "&x-amz-acl=public-read"), until, "SignatureDoesNotMatch"},
+		"two parameters in one":   {query(text+"?partNumber=1&uploadId=u", "&partNumber=1%26uploadId%3Du"), until, "InvalidRequest"},
+		"bare parameter in one":   {query(text+"?partNumber=1&versionId", "&partNumber=1%26versionId"), until, "InvalidRequest"},
+		"override with ampersand": {query(text+"?response-content-disposition=a&b=c", "&response-content-disposition=a%26b%3Dc"), until, ""},
+		"no expiry":               {strings.Replace(query(text, ""), "Expires", "Other", 1), until, "AccessDenied"},
+		"two keys":                {query(text, "&AWSAccessKeyId=x"), until, "InvalidArgument"},
+		"negative expiry":         {strings.Replace(query(text, ""), "1700000000", "-1", 1), until, "AccessDenied"},
 	} {
 		_, err := verifierAt(c.now, mayUseV2()).Verify(&Request{Method: "GET", Path: "/b/k", Host: "h", Query: c.query})
 		if c.code == "" && err != nil {

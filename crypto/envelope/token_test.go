@@ -256,9 +256,15 @@ func TestPairsOfTokens(t *testing.T) {
 		t.Errorf("a token alone: %v", err)
 	}
 	_, ofAnother, _, _ := sealPair(t, "UP", "UQ")
+	loose, err := base64.RawURLEncoding.DecodeString(token) // nothing in it is authenticated without its key
+	if err != nil {
+		t.Fatal(err)
+	}
+	loose[1+2+len("UP")+5] |= 0x20
 	for what, bad := range map[string]string{
 		"completion token of another upload": envelope.PairID(token, ofAnother), "twice the same": envelope.PairID(token, token), "two completion tokens": envelope.PairID(completion, completion),
-		"exchanged": envelope.PairID(completion, token), "only one": "2." + token, "three": text + "." + token, "empty": "2.", "no completion": "2." + token + ".",
+		"two binding levels": envelope.PairID(base64.RawURLEncoding.EncodeToString(loose), completion),
+		"exchanged":          envelope.PairID(completion, token), "only one": "2." + token, "three": text + "." + token, "empty": "2.", "no completion": "2." + token + ".",
 	} {
 		if _, err := envelope.ParseUploadID(bad); !errors.Is(err, envelope.ErrToken) {
 			t.Errorf("%s: %v", what, err)

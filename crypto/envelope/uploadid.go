@@ -55,7 +55,9 @@ func parsePair(text string) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, err
 	}
-	if token.UpstreamID != completion.UpstreamID || token.Envelope.h.KID != CustomerKID || completion.Envelope.h.KID == CustomerKID {
+	// The binding level seals the manifest, and of the token without its key nothing else is authenticated.
+	if token.UpstreamID != completion.UpstreamID || token.Envelope.h.KID != CustomerKID || completion.Envelope.h.KID == CustomerKID ||
+		token.Envelope.h.Binding != completion.Envelope.h.Binding {
 		return Tokens{}, fmt.Errorf("%w: tokens that are no pair", ErrToken)
 	}
 	return Tokens{token, completion}, nil

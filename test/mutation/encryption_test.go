@@ -53,6 +53,7 @@ var encryptionMutations = []mutation{
 	{"tokens of two uploads", uploadID, "token.UpstreamID != completion.UpstreamID || ", ""},
 	{"a pair without a customer key", uploadID, "token.Envelope.h.KID != CustomerKID || ", ""},
 	{"a completion token under a customer key", uploadID, " || completion.Envelope.h.KID == CustomerKID", ""},
+	{"a pair of two binding levels", uploadID, "token.Envelope.h.Binding != completion.Envelope.h.Binding", "len(first) == 0"},
 	{"digest of an entry in an object", attributes, "typeEntry:      {32, [3]presence{forbidden, forbidden, optional}}", "typeEntry:      {32, [3]presence{optional, optional, optional}}"},
 	{"manifest secret in a single PUT", attributes, "typeManifest:   {32, [3]presence{forbidden, optional, optional}}", "typeManifest:   {32, [3]presence{optional, optional, optional}}"},
 }

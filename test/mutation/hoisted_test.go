@@ -8,6 +8,7 @@ const (
 	foreign = "crypto/s3ec/header.go"
 	sweeps  = "proxy/buckets.go"
 	routes  = "proxy/s3op/route.go"
+	version = "sigv4/v2.go"
 )
 
 func init() {
@@ -22,5 +23,6 @@ var hoistedMutations = []mutation{
 	{"wrapping of foreign keys downgraded", foreign, "h.Wrapping == KMS && bound", "h.Wrapping == KMS && bound && h.Version == V3"},
 	{"manifests in front of objects swept", sweeps, "|| more || len(behind) > 0", "|| more && len(behind) < 0"},
 	{"manifests of other buckets swept", sweeps, "if x.st.keepsForOthers(&x.bucket) {", "if x.st.keepsForOthers(&x.bucket) && notEmpty == nil {"},
+	{"two parameters of version 2 in one", version, "signedV2[name] {\n			return true", "signedV2[name] && name == value {\n			return true"},
 	{"governance bypass in words that stores decode", routes, "!strings.EqualFold(bypass, \"false\")", "strings.EqualFold(bypass, \"true\")"},
 }

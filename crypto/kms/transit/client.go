@@ -37,13 +37,13 @@ func transport(cfg *tls.Config) http.RoundTripper {
 	}
 }
 
-// redirect follows a standby node to the active one, but never from https to http: the token goes along.
+// redirect follows a standby node to the active one, but never to http beyond this machine: the token goes along.
 func redirect(req *http.Request, via []*http.Request) error {
 	if len(via) > 1 {
 		return errors.New("more than one redirect")
 	}
-	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return errors.New("redirected from https to http")
+	if req.URL.Scheme != "https" && (via[0].URL.Scheme == "https" || !loopback(req.URL.Hostname())) {
+		return errors.New("redirected to http")
 	}
 	return nil
 }
