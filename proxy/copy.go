@@ -202,7 +202,7 @@ func (x *exchange) changesNothing(src *copySource) bool {
 func (x *exchange) mayReseal(src *copySource) bool {
 	return !src.o.plaintext() && src.b.store == x.bucket.store && src.b.realm == x.bucket.realm &&
 		src.o.head.KID != envelope.CustomerKID && src.o.head.KID == x.writeKID() && maps.Equal(src.o.head.Pairs, x.choice.Context) &&
-		src.o.head.Suite == x.suite() && !src.o.head.Padded
+		src.o.head.Suite == x.suite() && !src.o.head.Padded && !x.bucket.rule.Padding
 }
 
 // resealCopy lets the store copy the body and gives the target an envelope of its own around the same DEK.
@@ -363,7 +363,7 @@ func (x *exchange) readSource(src *copySource, a, b int64) (streamedSource, erro
 	if o.foreign != nil {
 		from, to = 0, o.stored-1
 	} else if !o.plaintext() {
-		if from, to, segments, err = o.table.Range(a, b); err != nil {
+		if from, to, segments, err = o.table.Range(a, o.through(a, b)); err != nil {
 			return nil, err
 		}
 	}
@@ -398,7 +398,11 @@ func (x *exchange) readSource(src *copySource, a, b int64) (streamedSource, erro
 	if o.plaintext() {
 		return &relayBody{src: resp.Body, left: b - a + 1, length: b - a + 1}, nil
 	}
-	return x.s.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, segments)
+	body, err := x.s.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, segments)
+	if err != nil {
+		return nil, err
+	}
+	return o.withoutPadding(body, b-a+1), nil
 }
 
 // streamedSource is a source that holds a connection.

@@ -196,7 +196,7 @@ func (x *exchange) foreignTail(b *bucket, o *object, h *s3ec.Header, key kms.Key
 
 // openForeignBody returns the plaintext bytes a..b of a foreign object from its whole stored body. final says that the reader
 // calls Verify before it uses what it has read, so that an object of any length may be streamed.
-func (x *exchange) openForeignBody(o *object, body io.ReadCloser, a, b int64, final bool) (foreignSource, error) {
+func (x *exchange) openForeignBody(o *object, body io.ReadCloser, a, b int64, final bool) (answerSource, error) {
 	f := o.foreign
 	if o.stored > f.rule.MaxObject {
 		if f.head.Cipher == s3ec.CBC || !final && !f.rule.Delayed {
@@ -246,10 +246,4 @@ func (x *exchange) sendForeign(o *object, w window, resp *upstream.Response, sta
 	x.setWindow(o, w)
 	x.stream(body, w.b-w.a+1)
 	return nil
-}
-
-// foreignSource serves answers and copies.
-type foreignSource interface {
-	streamedSource
-	streamedBody
 }

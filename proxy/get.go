@@ -199,7 +199,7 @@ func (r *read) window(o *object) (w window, err error) {
 	}
 	if o.plaintext() {
 		w.from, w.to = w.a, w.b
-	} else if w.from, w.to, w.segments, err = o.table.Range(w.a, w.b); err != nil {
+	} else if w.from, w.to, w.segments, err = o.table.Range(w.a, o.through(w.a, w.b)); err != nil {
 		return w, err
 	}
 	w.whole = w.from == 0 && w.to == o.stored-1
@@ -292,13 +292,14 @@ func (x *exchange) send(o *object, w window, resp *upstream.Response) error {
 		x.stream(&relayBody{src: resp.Body, left: n}, n)
 		return nil
 	}
-	body, err := x.s.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, w.segments)
+	opened, err := x.s.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, w.segments)
 	if err != nil {
 		return err
 	}
 	if o.manifest != nil {
-		body.part = partNonces(o.manifest)
+		opened.part = partNonces(o.manifest)
 	}
+	body := o.withoutPadding(opened, n)
 	if x.bucket.rule.VerifyFull && n > 0 && n <= x.s.limits.HeldBody {
 		return x.sendWhole(o, w, body, status)
 	}

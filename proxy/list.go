@@ -157,12 +157,13 @@ func (x *exchange) measureOne(e *s3xml.Entry) (listedSize, error) {
 	return listedSize{sealed: entry != ""}, nil
 }
 
-// measureParts looks into the part table of a multipart object, whose size arithmetic bounds only (FORMAT.md 8.4). What cannot be
+// measureParts looks into the part table of a multipart object, or the length of a padded one, whose size arithmetic bounds only
+// (FORMAT.md 8.4, 8.5). What cannot be
 // opened, for want of a customer's key say, keeps that bound.
 func (x *exchange) measureParts(e *s3xml.Entry, resp *upstream.Response, entry string) listedSize {
 	estimate := listedSize{sealed: true}
 	sealed, err := envelope.ParseText(entry)
-	if err != nil || sealed.Header().Kind == envelope.SinglePut {
+	if err != nil || isExact(sealed.Header()) {
 		return estimate
 	}
 	o, err := x.openObject(&x.bucket, e.Key, resp, nil)

@@ -6,6 +6,12 @@ import (
 	"io"
 )
 
+// answerSource serves answers and copies.
+type answerSource interface {
+	streamedSource
+	streamedBody
+}
+
 // memoryBody is verified plaintext in memory.
 type memoryBody struct {
 	*bytes.Reader
@@ -46,7 +52,7 @@ func (b *memoryBody) Close() error {
 
 // sendWhole answers under verify: full: everything is opened before the head goes out, so that damage anywhere in the window is
 // an error answer and never a broken connection.
-func (x *exchange) sendWhole(o *object, w window, body *openedBody, status int) error {
+func (x *exchange) sendWhole(o *object, w window, body answerSource, status int) error {
 	n := body.Len()
 	buf, release, err := x.s.memory.Held(x.context(), n)
 	if err != nil {

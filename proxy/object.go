@@ -216,10 +216,10 @@ func (x *exchange) readKey(b *bucket, h *envelope.Header, customer *sse.Customer
 func (x *exchange) findTable(b *bucket, o *object) error {
 	if o.head.Kind == envelope.SinglePut {
 		o.content = o.attrs.Length
-		if o.head.Padded {
-			return fmt.Errorf("%w: padded object", envelope.ErrUnsupported)
-		}
 		o.table = size.Single(o.content)
+		if o.head.Padded {
+			o.table = size.Single(size.Pad(o.content))
+		}
 		if o.table.Stored() != o.stored {
 			return lengthError("%d stored, %d sealed", o.stored, o.table.Stored())
 		}

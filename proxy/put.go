@@ -6,6 +6,7 @@ import (
 
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/kms"
+	"s3veil/crypto/size"
 	"s3veil/keycache"
 	"s3veil/proxy/etag"
 	"s3veil/proxy/s3err"
@@ -86,7 +87,13 @@ func (w *write) run() (*upstream.Response, error) {
 	w.attrs.Length = n
 	w.keepMD5()
 	req := &upstream.Request{Op: orDefault(w.op, "PutObject"), Method: "PUT", Bucket: w.b.name, Key: w.key}
-	if n <= w.x.s.limits.HeldBody {
+	if w.b.rule.Padding {
+		if size.Pad(n) > size.MaxStream {
+			return nil, s3err.TooLarge(n, maxPut)
+		}
+		w.src = newPaddedSource(w.src)
+	}
+	if w.src.Len() <= w.x.s.limits.HeldBody {
 		return w.runHeld(req)
 	}
 	w.keepSum()
@@ -156,7 +163,9 @@ func (w *write) seal(req *upstream.Request) error {
 	}
 	defer key.Release()
 	key.Charge(w.attrs.Length)
-	sealed, err := sealObject(w.x.newHeader(w.b, envelope.SinglePut, key), key.Bound, w.b.location(w.key), w.attrs, w.fields)
+	h := w.x.newHeader(w.b, envelope.SinglePut, key)
+	h.Padded = w.b.rule.Padding
+	sealed, err := sealObject(h, key.Bound, w.b.location(w.key), w.attrs, w.fields)
 	if err != nil {
 		return err
 	}

@@ -238,7 +238,8 @@ type Bucket struct {
 	// `stream` releases packages as they are authenticated; `full` opens what a request asks for whole, up to
 	// `limits.held_body`, so that damage is an error answer and never a broken connection. More than that is streamed.
 	Verify string `yaml:"verify" default:"stream"`
-	// Hides sizes of single PUTs by padding. Not supported by this build.
+	// Hides the lengths of single PUTs: up to 12 % of zeros behind the content, of which only O(log log n) bits of the length can be
+	// told. Listings then want `listing: exact`.
 	Padding bool `yaml:"padding" default:"false"`
 	// Sizes in listings: `arithmetic` costs nothing and overstates multipart objects of parts that are no multiples of 64 KiB by
 	// up to 32 bytes a part; `exact` asks for every object that is not cached, 64 at a time.

@@ -152,7 +152,7 @@ func (l *loaded) checkBucketWords(b *Bucket, p string) {
 		key string
 		on  bool
 	}{
-		{"metadata.sealed", b.Metadata.Sealed}, {"padding", b.Padding},
+		{"metadata.sealed", b.Metadata.Sealed},
 	} {
 		if f.on {
 			l.wrong(p+"."+f.key, notHere)

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"s3veil/crypto/s3ec"
@@ -11,10 +10,11 @@ import (
 // heldBack is how much of its end a delayed body keeps until the tag has been checked.
 const heldBack = 16 << 10
 
-// delayedBody is a window of an object that is too large to be verified before its first byte leaves. Its last bytes leave
-// only after the tag behind the whole object has been checked, so that a forged object never arrives whole.
+// delayedBody is a window in front of something that has to be checked too: the tag behind a foreign object that is too large to
+// be verified in memory, or the padding of an object. Its last bytes leave only after that, so that a forged object never arrives
+// whole.
 type delayedBody struct {
-	src    *s3ec.Delayed
+	src    io.Reader // ends in io.EOF once everything has been checked
 	body   io.Closer
 	skip   int64 // plaintext in front of the window
 	left   int64 // bytes of the window that have not been released
@@ -25,7 +25,7 @@ type delayedBody struct {
 	report func(error)
 }
 
-func newDelayedBody(src *s3ec.Delayed, body io.Closer, a, n int64) *delayedBody {
+func newDelayedBody(src io.Reader, body io.Closer, a, n int64) *delayedBody {
 	return &delayedBody{src: src, body: body, skip: a, left: n, length: n}
 }
 
@@ -35,7 +35,7 @@ func (b *delayedBody) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	if err := b.advance(); err != nil {
-		b.err = fmt.Errorf("%w", err)
+		b.err = err
 		return 0, b.err
 	}
 	if b.left == 0 {
