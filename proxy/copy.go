@@ -219,6 +219,9 @@ func (x *exchange) resealCopy(src *copySource, fields, extra []upstream.Field) (
 	if src.o.manifest != nil {
 		kind = envelope.Multipart
 	}
+	if fields, err = x.bucket.hideMetadata(a, fields); err != nil {
+		return nil, err
+	}
 	h := x.newHeader(&x.bucket, kind, key)
 	sealed, err := sealObject(h, key.Bound, x.bucket.location(x.req.Key), a, fields)
 	if err != nil {

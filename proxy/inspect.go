@@ -171,7 +171,7 @@ func (i *Inspection) open(x *exchange, o *object) {
 	for _, t := range a.Extra {
 		i.Sealed.OtherTypes = append(i.Sealed.OtherTypes, fmt.Sprintf("%02x", t.Type))
 	}
-	if err := envelope.CheckMetadata(a, covered(o.header)); err != nil {
+	if err := envelope.CheckMetadata(a, shown(a, o.header)); err != nil {
 		i.Sealed.MetadataMatches = false
 		i.problem(err)
 	}

@@ -46,6 +46,9 @@ func (x *exchange) createMultipartUpload() error {
 		secret := envelope.NewDEK()
 		a.Manifest = &secret
 	}
+	if fields, err = x.bucket.hideMetadata(a, fields); err != nil {
+		return err
+	}
 	h := x.newHeader(&x.bucket, envelope.Multipart, key)
 	sealed, err := sealObject(h, key.Bound, x.bucket.location(x.req.Key), a, fields)
 	if err != nil {
@@ -56,7 +59,7 @@ func (x *exchange) createMultipartUpload() error {
 		x.abandonUpload(id)
 		return err
 	}
-	h.Kind = envelope.Token
+	h.Kind, a.SealedMeta = envelope.Token, nil // the object's envelope has it
 	clientID, err := x.nameUpload(id, h, key, a, sealed)
 	if err != nil {
 		x.abandonUpload(id)

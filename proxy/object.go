@@ -119,7 +119,10 @@ func (x *exchange) openObject(b *bucket, key string, resp *upstream.Response, cu
 	if age := b.rule.MaxAge; age > 0 && x.s.now().Unix()-o.attrs.Created > int64(age.Seconds()) {
 		return nil, s3err.Integrity(s3err.ClassMetadata, errors.New("object is older than the bucket's max_age"))
 	}
-	return o, x.checkMetadata(b, o)
+	if err := x.checkMetadata(b, o); err != nil {
+		return nil, err
+	}
+	return o, o.revealMetadata()
 }
 
 // storedLength is the size of the whole stored object: the total of Content-Range, or Content-Length.
@@ -241,7 +244,7 @@ func (x *exchange) checkMetadata(b *bucket, o *object) error {
 	if b.rule.Metadata == MetadataIgnore {
 		return nil
 	}
-	err := envelope.CheckMetadata(o.attrs, covered(o.header))
+	err := envelope.CheckMetadata(o.attrs, shown(o.attrs, o.header))
 	if err == nil || b.rule.Metadata == MetadataFail {
 		return err
 	}

@@ -163,6 +163,9 @@ func (w *write) seal(req *upstream.Request) error {
 	}
 	defer key.Release()
 	key.Charge(w.attrs.Length)
+	if w.fields, err = w.b.hideMetadata(w.attrs, w.fields); err != nil {
+		return err
+	}
 	h := w.x.newHeader(w.b, envelope.SinglePut, key)
 	h.Padded = w.b.rule.Padding
 	sealed, err := sealObject(h, key.Bound, w.b.location(w.key), w.attrs, w.fields)

@@ -271,7 +271,7 @@ type Binding struct {
 type Metadata struct {
 	// What happens when the metadata MAC does not fit: `warn`, `fail`, `ignore`.
 	Check string `yaml:"check" default:"warn"`
-	// Encrypts user metadata. Not supported by this build.
+	// Keeps user metadata in the envelope, so that the store does not see it; about 1,100 bytes of it fit.
 	Sealed bool `yaml:"sealed" default:"false"`
 }
 

@@ -148,14 +148,4 @@ func (l *loaded) checkBucketWords(b *Bucket, p string) {
 	l.oneOf(p+".verify", b.Verify, "stream", "full")
 	l.oneOf(p+".sse", b.SSE, "AES256", "none")
 	l.checkForeign(p+".foreign", &b.Foreign)
-	for _, f := range []struct {
-		key string
-		on  bool
-	}{
-		{"metadata.sealed", b.Metadata.Sealed},
-	} {
-		if f.on {
-			l.wrong(p+"."+f.key, notHere)
-		}
-	}
 }
