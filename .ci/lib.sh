@@ -50,12 +50,20 @@ tagged_packages() {
   git grep -l '^//go:build integration' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|'
 }
 
+vault_version=v1.13.1
+
+vault_cache() {
+  echo "${XDG_CACHE_HOME:-$HOME/.cache}/s3veil-vault/$vault_version-$(sha256sum .ci/vault/main.go | cut -c1-12)"
+}
+
+vault_is_built() { [ -x "$(vault_cache)/vault" ]; }
+
 # build_vault: the Vault server of the integration tests, built once per version into the cache. It has a module of its own
 # outside the repository, because no module here may require Vault. Vault's own go.mod replaces its SDK by a folder of its
 # repository, so its list of modules is taken over with the published SDK that fits. About 2 minutes cold, 80 MB.
 build_vault() {
-  local version=v1.13.1 sdk=v0.8.1 source=$PWD/.ci/vault/main.go cache dir mod
-  cache=${XDG_CACHE_HOME:-$HOME/.cache}/s3veil-vault/$version-$(sha256sum "$source" | cut -c1-12)
+  local version=$vault_version sdk=v0.8.1 source=$PWD/.ci/vault/main.go cache dir mod
+  cache=$(vault_cache)
   export S3VEIL_TEST_VAULT=$cache/vault
   [ -x "$S3VEIL_TEST_VAULT" ] && return
   dir=$(mktemp -d)
