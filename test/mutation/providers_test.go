@@ -27,7 +27,7 @@ func init() {
 		mutation{"a short key of Vault", transitProvider, "	if len(out.Plaintext) != len(kms.Key32{}) {\n		return kms.Key32{}, fmt.Errorf(\"%w: it holds", "	out.Plaintext = append(out.Plaintext, make([]byte, 32)...)[:32]\n	if false {\n		return kms.Key32{}, fmt.Errorf(\"%w: it holds"},
 		mutation{"version 0 of a blob", transitBlob, "vault:v([1-9][0-9]{0,8}):", "vault:v([0-9]{1,9}):"},
 		mutation{"blobs in base64 of any spelling", transitBlob, "^vault:v([1-9][0-9]{0,8}):([A-Za-z0-9+/]+={0,2})$", "^vault:v([1-9][0-9]{0,8}):([A-Za-z0-9+/\\\\s]+=*)\\\\s*$"},
-		mutation{"redirects from https to http", transitClient, "via[0].URL.Scheme == \"https\" && req.URL.Scheme != \"https\"", "false"},
+		mutation{"redirects to http", transitClient, "req.URL.Scheme != \"https\" && (via[0].URL.Scheme == \"https\" || !loopback(req.URL.Hostname()))", "false"},
 		mutation{"a failed login is a bad blob", transitErrors, "return fmt.Errorf(\"%w: login at %s: %s\", class, path, a.Error())", "_ = class\n	return fmt.Errorf(\"login at %s: %w\", path, a)"},
 		mutation{"a login for every refusal", transitSession, "if time.Since(t.got) < s.loginAgain {", "if false {"},
 		mutation{"tokens are not renewed", transitSession, "case now.renewable:\n", "case false:\n"},
