@@ -2,6 +2,7 @@ package forward
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -56,7 +57,10 @@ func serviceOf(labels []string) (at int, kind awsKind) {
 	if labels[at] == "dualstack" && at > 0 {
 		at--
 	}
-	return at, serviceKind(labels[at], regional)
+	if kind = serviceKind(labels[at], regional); kind == awsOther && slices.Contains(labels[:at+1], "s3") && !strings.HasPrefix(labels[at], "s3-control") {
+		kind = awsRefused // a region or a variant of a name that is not known here
+	}
+	return at, kind
 }
 
 // serviceKind judges the label that names a service; regional says that a region follows it.

@@ -26,7 +26,7 @@ func TestAddressesThatAreReachedForNobody(t *testing.T) {
 		"169.254.169.254", "169.254.170.2", "169.254.1.1", "fe80::1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", // link-local, in every notation
 		"fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd20:ce::254", "::ffff:100.100.100.200", // metadata of clouds
 		"0.0.0.0", "::", "0.1.2.3", "224.0.0.1", "ff02::1", "255.255.255.255", "240.0.0.1",
-		"2002:7f00:1::", "2002:a9fe:a9fe::", "::127.0.0.1", "2001:0:1::1", "64:ff9b:1::1", "fec0::1",
+		"2002:7f00:1::", "2002:a9fe:a9fe::", "::127.0.0.1", "::ffff:0:127.0.0.1", "::ffff:0:a9fe:a9fe", "2001:0:1::1", "64:ff9b:1::1", "fec0::1",
 	} {
 		for _, client := range []netip.Addr{near, far} {
 			if err := f.Check(netip.AddrPortFrom(netip.MustParseAddr(a), 80), client); !isRefusal(err) {

@@ -58,6 +58,9 @@ func TestNamesOfAWS(t *testing.T) {
 		"accesspoint.vpce-1a-2b.s3.us-east-1.vpce.amazonaws.com":           "refused",
 
 		"123456789012.s3-control.us-east-1.amazonaws.com":    "other",
+		"b.s3.far-new-region1.amazonaws.com":                 "refused", // a region of a form that is not known
+		"s3.variant.us-east-1.amazonaws.com":                 "refused",
+		"s3-lb-1234.us-east-1.elb.amazonaws.com":             "other",
 		"control.vpce-1a-2b.s3.us-east-1.vpce.amazonaws.com": "other",
 		"kms.eu-west-1.amazonaws.com":                        "other",
 		"sts.amazonaws.com":                                  "other",

@@ -49,6 +49,7 @@ var forwardMutations = []mutation{
 	{"denied networks reached", guard, "within(f.Deny, plainAddr(to.Addr()))", "within(nil, plainAddr(to.Addr()))"},
 	{"one good address is enough", guard, "			return nil, fmt.Errorf(\"%s: %w\", t.Host, err)\n", "			continue\n"},
 	{"names resolved twice", guard, "	for _, a := range addrs {\n		c, err", "	addrs, _ = f.resolve(ctx, t, func(netip.AddrPort) error { return nil })\n	for _, a := range addrs {\n		c, err"},
+	{"names with s3 in an unknown place tunnelled", awsNames, "slices.Contains(labels[:at+1], \"s3\")", "slices.Contains(labels[:0], \"s3\")"},
 	{"unknown S3 services tunnelled", awsNames, "		return awsS3\n	}\n	return awsRefused\n}\n\n// privateLink", "		return awsS3\n	}\n	return awsOther\n}\n\n// privateLink"},
 	{"access point aliases accepted", awsNames, "at > 0 && refusedBucket(", "at > 99 && refusedBucket("},
 	{"any port", decisions, "!allows(f.Ports, t.Port)", "!allows(f.Ports, t.Port) && t.Port == 0"},
