@@ -557,3 +557,19 @@ func TestErrorsOfTheDefaultKeepTheirClass(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A reserved bucket that is missing is no bucket without a default: what was set there is not known.
+func TestWritesFailWithoutTheBucketOfSettings(t *testing.T) {
+	r := newSettingRig(t, func(set *Settings) { set.Buckets[0].ReservedBucket = "meta" })
+	if got := r.code("PUT", "/data/key", nil); !strings.HasPrefix(got, "503 ") {
+		t.Errorf("a write: %s", got)
+	}
+	if got := r.code("PUT", "/data/key", nil, "x-amz-server-side-encryption", "AES256"); got != "200" {
+		t.Errorf("a write that names its encryption: %s", got)
+	}
+	r.must("PUT", "/meta", nil)
+	r.pass(defaultAge)
+	if got := r.code("PUT", "/data/key", nil); got != "200" {
+		t.Errorf("with the bucket: %s", got)
+	}
+}

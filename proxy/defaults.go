@@ -176,7 +176,10 @@ func (x *exchange) loadDefault(known knownDefault) (knownDefault, error) {
 	defer resp.Body.Close()
 	switch {
 	case resp.Status == 404:
-		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, storeErrorLimit))
+		// Without its reserved bucket nobody knows what was set. A data bucket that is not there has no default either.
+		if err := x.storeError(resp); x.bucket.reserved != x.bucket.name && s3err.From(err).Code == s3err.NoSuchBucket.Code {
+			return knownDefault{}, fmt.Errorf("%w: the bucket %s that holds settings is missing", upstream.ErrUnavailable, x.bucket.reserved)
+		}
 		return knownDefault{}, nil
 	case resp.Status != 200:
 		return knownDefault{}, x.storeError(resp)

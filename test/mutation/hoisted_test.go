@@ -24,5 +24,6 @@ var hoistedMutations = []mutation{
 	{"manifests in front of objects swept", sweeps, "|| more || len(behind) > 0", "|| more && len(behind) < 0"},
 	{"manifests of other buckets swept", sweeps, "if x.st.keepsForOthers(&x.bucket) {", "if x.st.keepsForOthers(&x.bucket) && notEmpty == nil {"},
 	{"two parameters of version 2 in one", version, "signedV2[name] {\n			return true", "signedV2[name] && name == value {\n			return true"},
+	{"settings of a missing bucket guessed", "proxy/defaults.go", "x.bucket.reserved != x.bucket.name && s3err.From(err).Code", "x.bucket.reserved == \"\" && s3err.From(err).Code"},
 	{"governance bypass in words that stores decode", routes, "!strings.EqualFold(bypass, \"false\")", "strings.EqualFold(bypass, \"true\")"},
 }
