@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"s3veil/crypto/envelope"
 	"s3veil/crypto/manifest"
 	"s3veil/crypto/stream"
 	"s3veil/proxy/etag"
@@ -37,7 +38,7 @@ func (x *exchange) respondObject(status int, o *object) {
 				continue
 			}
 		}
-		x.ctx.Response.Header.Add(f.Name, value)
+		x.ctx.Response.Header.Add(f.Name, forClient(f.Name, value))
 	}
 	x.set("etag", o.clientETag())
 	x.setIDs()
@@ -65,6 +66,21 @@ func withoutAWSChunked(v string) string {
 		}
 	}
 	return strings.Join(kept, ",")
+}
+
+// forClient is the value of one of the store's headers as the client may see it: some stores name the object's metadata among
+// the headers that a script may read (https://fetch.spec.whatwg.org/#http-access-control-expose-headers), s3veil's too.
+func forClient(name, value string) string {
+	if name != "access-control-expose-headers" || !strings.Contains(strings.ToLower(value), metaPrefix+envelope.Prefix) {
+		return value
+	}
+	var kept []string
+	for item := range strings.SplitSeq(value, ",") {
+		if item = strings.TrimSpace(item); !strings.HasPrefix(strings.ToLower(item), metaPrefix+envelope.Prefix) {
+			kept = append(kept, item)
+		}
+	}
+	return strings.Join(kept, ", ")
 }
 
 // setStoredSums returns the plaintext checksum kept with the object to clients that ask for it.

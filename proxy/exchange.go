@@ -288,7 +288,7 @@ func (x *exchange) respond(status int, from *upstream.Response) {
 	if from != nil {
 		for _, f := range from.Header {
 			if f.Name != "content-type" && x.req.Info.MayAnswer(f.Name) {
-				x.ctx.Response.Header.Add(f.Name, f.Value)
+				x.ctx.Response.Header.Add(f.Name, forClient(f.Name, f.Value))
 			}
 		}
 	}

@@ -42,7 +42,8 @@ type Case struct {
 func Cases() []Case {
 	var all []Case
 	for _, group := range [][]Case{putCases, getCases, listCases, copyCases, multipartCases, conditionCases, checksumCases,
-		deleteCases, versionCases, keyCases, presignCases, errorCases, postCases, encryptionCases, veilCases} {
+		deleteCases, versionCases, keyCases, presignCases, errorCases, answerCases, postCases, encryptionCases,
+		veilCases} {
 		all = append(all, group...)
 	}
 	return all
