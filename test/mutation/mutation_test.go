@@ -6,13 +6,16 @@ package mutation
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // mutation is one defence switched off.
@@ -39,7 +42,7 @@ func TestEveryDefenceIsTested(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range slices.Concat(mutations, streamMutations, processMutations, encryptionMutations) {
+	for _, m := range sample(t, slices.Concat(mutations, streamMutations, processMutations, encryptionMutations)) {
 		t.Run(path.Base(path.Dir(m.file))+"/"+m.name, func(t *testing.T) {
 			out, err := run(t, root, m)
 			switch {
@@ -50,6 +53,23 @@ func TestEveryDefenceIsTested(t *testing.T) {
 			}
 		})
 	}
+}
+
+// sample is all of them, or as many as S3VEIL_TEST_MUTATIONS says, others in every run: each compiles, and the gate has no time
+// for all. S3VEIL_TEST_SEED repeats a choice.
+func sample(t *testing.T, all []mutation) []mutation {
+	t.Helper()
+	n, err := strconv.Atoi(os.Getenv("S3VEIL_TEST_MUTATIONS"))
+	if err != nil || n >= len(all) {
+		return all
+	}
+	seed, err := strconv.ParseUint(os.Getenv("S3VEIL_TEST_SEED"), 10, 64)
+	if err != nil {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("%d of %d, S3VEIL_TEST_SEED=%d", n, len(all), seed)
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:n]
 }
 
 // run runs the tests with the mutated file laid over the checked-in one.
