@@ -9,8 +9,12 @@ import (
 // AWS is the word of Options.Hosts for the S3 names of AWS.
 const AWS = "aws"
 
-// awsSuffixes are the domains of AWS's service endpoints (AWS General Reference, service endpoints).
-var awsSuffixes = []string{"amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "api.aws"}
+// awsSuffixes are the domains of AWS's service endpoints in all partitions (the DNS suffixes of the SDKs' list of partitions).
+var awsSuffixes = []string{
+	"amazonaws.com", "api.aws", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "amazonaws.eu", "api.amazonwebservices.eu",
+	"c2s.ic.gov", "api.aws.ic.gov", "sc2s.sgov.gov", "api.aws.scloud", "api.cloud-aws.adc-e.uk", "cloud.adc-e.uk",
+	"csp.hci.ic.gov", "api.aws.hci.ic.gov",
+}
 
 type awsKind int
 

@@ -38,6 +38,11 @@ func TestNamesOfAWS(t *testing.T) {
 		"bucket.s3-accelerate.dualstack.amazonaws.com":                   "s3-accelerate.dualstack.amazonaws.com",
 		"bucket.s3.cn-north-1.amazonaws.com.cn":                          "s3.cn-north-1.amazonaws.com.cn",
 		"bucket.s3.eusc-de-east-1.amazonaws.eu":                          "s3.eusc-de-east-1.amazonaws.eu",
+		"bucket.s3.us-iso-east-1.c2s.ic.gov":                             "s3.us-iso-east-1.c2s.ic.gov",
+		"bucket.s3.us-isob-east-1.sc2s.sgov.gov":                         "s3.us-isob-east-1.sc2s.sgov.gov",
+		"s3.eu-isoe-west-1.cloud.adc-e.uk":                               "s3.eu-isoe-west-1.cloud.adc-e.uk",
+		"s3.dualstack.us-isof-south-1.csp.hci.ic.gov":                    "s3.dualstack.us-isof-south-1.csp.hci.ic.gov",
+		"s3.cn-north-1.api.amazonwebservices.com.cn":                     "s3.cn-north-1.api.amazonwebservices.com.cn",
 		"bucket.vpce-1a2b-3c4d.s3.us-east-1.vpce.amazonaws.com":          "bucket.vpce-1a2b-3c4d.s3.us-east-1.vpce.amazonaws.com",
 		"x.bucket.vpce-1a-2b-us-east-1a.s3.us-east-1.vpce.amazonaws.com": "bucket.vpce-1a-2b-us-east-1a.s3.us-east-1.vpce.amazonaws.com",
 
