@@ -100,11 +100,13 @@ func connState(nc net.Conn, state fasthttp.ConnState) {
 func (s *Server) rest(nc restable) {
 	c := nc.client()
 	c.idle = false
-	said := c.counted.arm(c.until) == nil && awaitInput(c.counted.Conn)
-	if !s.idle.remove(nc) || !said {
+	said := s.idle.arm(c) == nil && awaitInput(c.counted.Conn)
+	s.idle.remove(nc)
+	if !said {
 		_ = c.Conn.Close()
 		return
 	}
+	c.counted.timer = time.Time{} // end may have changed what the runtime knows
 	_ = s.http.ServeConn(nc)
 }
 
@@ -115,16 +117,13 @@ type resting struct {
 	over  bool
 }
 
-// add reports whether c may rest.
+// add reports whether c may rest. After the end it may for a moment: rest looks whether a request has come, and closes.
 func (r *resting) add(c restable) bool {
 	if !canRest {
 		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over {
-		return false
-	}
 	if r.conns == nil {
 		r.conns = map[restable]struct{}{}
 	}
@@ -132,22 +131,32 @@ func (r *resting) add(c restable) bool {
 	return true
 }
 
-// remove reports whether c was still resting.
-func (r *resting) remove(c restable) bool {
+// remove forgets a connection that rests no more.
+func (r *resting) remove(c restable) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, ok := r.conns[c]
 	delete(r.conns, c)
-	return ok
 }
 
-// end closes all and lets no more in.
+// arm limits the rest of c: to the idle limit, to nothing after the end.
+func (r *resting) arm(c *clientConn) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return c.counted.arm(past)
+	}
+	return c.counted.arm(c.until)
+}
+
+// past is a deadline that ends a wait at once.
+var past = time.Unix(1, 0)
+
+// end wakes all, now and from now on: each is closed by its own goroutine unless a request has arrived on it.
 func (r *resting) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = true
 	for c := range r.conns {
-		_ = c.client().Conn.Close()
+		_ = c.client().counted.Conn.SetReadDeadline(past)
 	}
-	clear(r.conns)
 }

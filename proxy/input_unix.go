@@ -3,15 +3,17 @@
 package proxy
 
 import (
+	"errors"
 	"net"
+	"os"
 	"syscall"
 )
 
 // canRest: connections can be waited for without a buffer.
 const canRest = true
 
-// awaitInput waits until there is something to read, without reading it. It reports false when the client has gone, at the
-// deadline, and when the connection is closed.
+// awaitInput waits until there is something to read, without reading it. It reports false when the client has gone, when there
+// is nothing at the deadline, and when the connection is closed.
 func awaitInput(c net.Conn) bool {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
@@ -22,7 +24,7 @@ func awaitInput(c net.Conn) bool {
 		return false
 	}
 	said := false
-	err = raw.Read(func(fd uintptr) bool {
+	look := func(fd uintptr) bool {
 		var b [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
 		for err == syscall.EINTR {
@@ -30,6 +32,9 @@ func awaitInput(c net.Conn) bool {
 		}
 		said = n > 0 && err == nil
 		return err != syscall.EAGAIN && err != syscall.EWOULDBLOCK
-	})
+	}
+	if err = raw.Read(look); errors.Is(err, os.ErrDeadlineExceeded) {
+		err = raw.Control(func(fd uintptr) { look(fd) })
+	}
 	return err == nil && said
 }

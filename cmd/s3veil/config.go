@@ -318,8 +318,10 @@ type Limits struct {
 	IdleTimeout Duration `yaml:"idle_timeout" default:"120s"`
 	// Time without any progress of a body. Beyond: 400 RequestTimeout where it can be said, else the connection is cut.
 	StallTimeout Duration `yaml:"stall_timeout" default:"60s"`
-	// Time for running requests after SIGTERM. What is left is cut.
+	// Time from SIGTERM to the end, `drain_delay` included. What is left of running requests then is cut.
 	Drain Duration `yaml:"drain" default:"25s"`
+	// How long after SIGTERM new connections are still served, while readiness already fails: as long as balancers take to notice.
+	DrainDelay Duration `yaml:"drain_delay" default:"5s"`
 }
 
 // Log is the operational log.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -65,7 +64,7 @@ func begin(t *testing.T, args ...string) *running {
 // end stops the program as a deployment would and returns its exit code; it may be called twice.
 func (r *running) end(t *testing.T) int {
 	t.Helper()
-	r.signals <- syscall.SIGTERM
+	r.signals <- os.Interrupt
 	code := <-r.done
 	r.done <- code
 	return code

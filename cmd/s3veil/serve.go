@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"reflect"
 	"strings"
 	"sync"
@@ -88,6 +89,7 @@ type service struct {
 	src     sources
 	now     *loaded       // in force; belongs to the goroutine that reloads
 	patient time.Duration // limits.drain
+	delay   time.Duration // limits.drain_delay
 	kept    *kept
 	proxy   *proxy.Server
 	tls     *tlsSwitch // nil without TLS
@@ -113,7 +115,8 @@ func (p *program) serve(ctx context.Context, src sources, ended <-chan struct{})
 func (p *program) newService(ctx context.Context, src sources) (*service, *wired, error) {
 	l := load(src)
 	validate(l)
-	s := &service{p: p, src: src, now: l, patient: time.Duration(l.Limits.Drain), log: newLogger(p.stderr, l.Log)}
+	s := &service{p: p, src: src, now: l, patient: time.Duration(l.Limits.Drain),
+		delay: time.Duration(l.Limits.DrainDelay), log: newLogger(p.stderr, l.Log)}
 	w := wire(ctx, l, nil, s.log)
 	if err := l.bad.err(); err != nil {
 		return nil, nil, err
@@ -182,7 +185,11 @@ func (s *service) run(ctx context.Context, w *wired, ended <-chan struct{}) erro
 		case sig := <-s.p.signals:
 			if stopSignal(sig) {
 				s.log.Info("draining", "signal", sig.String(), "at_most", s.patient.String())
-				return s.drain(failed)
+				delay := s.delay
+				if sig == os.Interrupt {
+					delay = 0 // somebody at a terminal
+				}
+				return s.drain(failed, delay)
 			}
 			if sig == syscall.SIGHUP {
 				select {
@@ -191,9 +198,9 @@ func (s *service) run(ctx context.Context, w *wired, ended <-chan struct{}) erro
 				}
 			}
 		case err := <-failed:
-			return errors.Join(err, s.drain(nil))
+			return errors.Join(err, s.drain(nil, 0))
 		case <-ended:
-			return s.drain(nil)
+			return s.drain(nil, 0)
 		}
 	}
 }
@@ -267,14 +274,21 @@ func sendError(to chan<- error, err error) {
 	}
 }
 
-// drain lets readiness fail first, then stops accepting and gives running requests their time. A second signal cuts them.
-func (s *service) drain(failed <-chan error) error {
+// drain lets readiness fail first, serves what still comes during the delay, because balancers take that long to notice, then
+// stops accepting and gives running requests their time. A second signal cuts them.
+func (s *service) drain(failed <-chan error, delay time.Duration) error {
 	s.draining.Store(true)
 	s.proxy.Drain()
 	ctx, cancel := context.WithTimeout(context.Background(), s.patient)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- s.proxy.Shutdown(ctx) }()
+	go func() {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+		done <- s.proxy.Shutdown(ctx)
+	}()
 	for {
 		select {
 		case err := <-done:

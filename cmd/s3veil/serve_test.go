@@ -130,7 +130,7 @@ func TestFaultyConfigurationIsReportedAndTheOldOneStays(t *testing.T) {
 func TestDrainLetsRunningRequestsFinish(t *testing.T) {
 	s := newSite(t)
 	s.secret("one", "secret-one")
-	r := begin(t, "serve", "--config", s.configure("limits: {drain: 1m}", "one"))
+	r := begin(t, "serve", "--config", s.configure("limits: {drain: 1m, drain_delay: 0s}", "one"))
 	one := r.client("one", "secret-one")
 	create(t, one, "box")
 	await(t, "ready", func() bool { code, _ := r.adminGet(t, "/readyz"); return code == http.StatusOK })
@@ -150,9 +150,7 @@ func TestDrainLetsRunningRequestsFinish(t *testing.T) {
 	}
 	r.signals <- syscall.SIGTERM
 	await(t, "not ready", func() bool { code, _ := r.adminGet(t, "/readyz"); return code == http.StatusServiceUnavailable })
-	if err := put(t.Context(), one, "box", "late", "late"); err == nil {
-		t.Error("a new request is served while draining")
-	}
+	await(t, "no new request is served", func() bool { return put(t.Context(), one, "box", "late", "late") != nil })
 	rest, err := io.ReadAll(out.Body)
 	if err != nil || string(head)+string(rest) != large {
 		t.Errorf("the running request: %d bytes, %v", len(head)+len(rest), err)
@@ -162,6 +160,34 @@ func TestDrainLetsRunningRequestsFinish(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, r.out)
 	}
 	r.done <- exitOK
+}
+
+func TestNewRequestsAreServedWhileBalancersNotice(t *testing.T) {
+	s := newSite(t)
+	s.secret("one", "secret-one")
+	r := begin(t, "serve", "--config", s.configure("limits: {drain: 1h, drain_delay: 1h}", "one"))
+	one := r.client("one", "secret-one")
+	create(t, one, "box")
+	await(t, "ready", func() bool { code, _ := r.adminGet(t, "/readyz"); return code == http.StatusOK })
+	r.signals <- syscall.SIGTERM
+	await(t, "not ready", func() bool { code, _ := r.adminGet(t, "/readyz"); return code == http.StatusServiceUnavailable })
+	if err := put(t.Context(), one, "box", "late", "late"); err != nil {
+		t.Error(err)
+	}
+	r.signals <- syscall.SIGTERM
+	if code := <-r.done; code != exitOK {
+		t.Errorf("exit code %d: %s", code, r.out)
+	}
+	r.done <- exitOK
+}
+
+func TestInterruptDoesNotWaitForBalancers(t *testing.T) {
+	s := newSite(t)
+	s.secret("one", "secret-one")
+	r := begin(t, "serve", "--config", s.configure("limits: {drain: 1h, drain_delay: 1h}", "one"))
+	if code := r.end(t); code != exitOK { // which interrupts
+		t.Errorf("exit code %d: %s", code, r.out)
+	}
 }
 
 func TestSecondSignalCutsRunningRequests(t *testing.T) {

@@ -214,6 +214,7 @@ func (l *loaded) checkLimits() {
 	} {
 		between(l, t.path, t.d, Duration(time.Millisecond), Duration(t.most), "1ms and "+t.most.String())
 	}
+	between(l, "limits.drain_delay", m.DrainDelay, 0, m.Drain, "0s and limits.drain")
 }
 
 func between[T cmp.Ordered](l *loaded, path string, v, least, most T, bounds string) {

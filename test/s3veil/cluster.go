@@ -175,6 +175,7 @@ func (c *Cluster) configure(r *Replica, o Options, keys string) error {
 			"buckets": []string{"*"}, "actions": []string{"read", "write", "delete", "admin"}}},
 		"kms":     map[string]any{"keys": []any{map[string]any{"id": "main", "provider": "local", "file": keys}}},
 		"buckets": []any{map[string]any{"name": "*", "key": "main"}},
+		"limits":  map[string]any{"drain_delay": "0s"}, // there is no balancer
 	}
 	r.Endpoint, r.Admin = "http://"+listen, "http://"+admin
 	if o.TLS {
