@@ -241,6 +241,7 @@ func (x *exchange) storeError(resp *upstream.Response) error {
 	defer resp.Body.Close()
 	for _, f := range resp.Header {
 		if refusalHeaders[f.Name] {
+			f.Value = forClient(f.Name, f.Value)
 			x.refusal = append(x.refusal, f)
 		}
 	}
@@ -277,7 +278,10 @@ var bodyless = map[int]s3err.Error{
 	501: s3err.NotImplemented, 503: s3err.ServiceUnavailable,
 }
 
-// refusalHeaders come back with errors: what a reader needs to know of a delete marker.
+// refusalHeaders come back with errors: what a reader needs to know of a delete marker, of a redirect, of the store's CORS rules.
 var refusalHeaders = map[string]bool{
 	"x-amz-delete-marker": true, "x-amz-version-id": true, "last-modified": true, "allow": true, "x-amz-bucket-region": true,
+	// Without them a script cannot read the error.
+	"access-control-allow-origin": true, "access-control-allow-credentials": true, "access-control-allow-methods": true,
+	"access-control-expose-headers": true, "vary": true,
 }

@@ -269,6 +269,9 @@ func preflight(e *Env) {
 	r.header["Origin"] = "https://app.example"
 	a = e.do(r)
 	Equal(e, "origin of a GET", a.header.Get("Access-Control-Allow-Origin"), "https://app.example")
+	missing := e.request("GET", "/"+e.Bucket+"/missing", nil)
+	missing.header["Origin"] = "https://app.example"
+	Equal(e, "origin of an error", e.do(missing).header.Get("Access-Control-Allow-Origin"), "https://app.example")
 	exposed := strings.ToLower(a.header.Get("Access-Control-Expose-Headers"))
 	if !strings.Contains(exposed, "etag") || strings.Contains(exposed, "s3veil") {
 		e.Errorf("exposed: %s", exposed)
