@@ -203,74 +203,6 @@ func (c *completion) complete() (*upstream.Response, s3xml.Result, error) {
 	return resp, result, err
 }
 
-// repeated answers a Complete whose upload is gone: when the object in place is what this list describes, an earlier
-// attempt has succeeded and its answer was lost.
-func (c *completion) repeated() (*slowAnswer, error) {
-	o, resp, err := c.stat()
-	if errors.Is(err, s3err.ObjectManifestMissing) {
-		return c.resumed()
-	}
-	if err != nil && s3err.From(err).Status >= 500 {
-		return nil, err // NoSuchUpload would make the client give up an upload that may have succeeded
-	}
-	if err != nil {
-		return nil, s3err.NoSuchUpload.With(err)
-	}
-	defer o.forget()
-	if o.attrs == nil || o.attrs.ObjectID != c.u.attrs.ObjectID || o.manifest == nil || !c.lists(o.table) {
-		return nil, s3err.NoSuchUpload.With(errors.New("the object in place is another one"))
-	}
-	c.m = o.manifest
-	return c.answer(resp, resp.Get("etag")), nil
-}
-
-// resumed goes on at step 5 of FORMAT.md 9.3 where an earlier attempt ended before its provisional manifest had become final.
-func (c *completion) resumed() (*slowAnswer, error) {
-	head, err := c.x.call(&upstream.Request{Op: "HeadObject", Method: "HEAD", Key: c.x.req.Key, Idempotent: true})
-	if err != nil {
-		return nil, err
-	}
-	defer head.Body.Close()
-	b, id := &c.x.bucket, c.u.attrs.ObjectID
-	o := &object{key: c.x.req.Key}
-	defer o.forget()
-	if o.entry, err = classify(head.Header); err == nil && o.entry != "" {
-		err = c.openEnvelope(o)
-	}
-	if err != nil || o.attrs == nil || o.attrs.ObjectID != id {
-		return nil, s3err.NoSuchUpload.With(cmp.Or(err, errors.New("the object in place is another one")))
-	}
-	names, err := c.x.listReserved(b, manifest.SecondPrefix(id))
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range append([]string{manifest.Name(id)}, names...) {
-		raw, err := c.x.readReserved(b, name)
-		if err != nil {
-			return nil, err
-		}
-		m, err := manifest.Open(raw, c.u.attrs.ManifestKey(), id, c.u.head.Binding, b.location(c.x.req.Key))
-		if err == nil && m.Provisional && m.Table.Stored() == head.ContentLength && c.lists(m.Table) {
-			c.m = m
-			return c.settle(head, s3xml.Result{ETag: head.Get("etag")})
-		}
-	}
-	return nil, s3err.NoSuchUpload.With(errors.New("the object in place has no manifest of this list"))
-}
-
-// lists reports whether the client's list names exactly the parts of a table.
-func (c *completion) lists(t *size.Table) bool {
-	if t.Len() != len(c.client) {
-		return false
-	}
-	for i, p := range c.client {
-		if t.Part(i).Number != p.Number {
-			return false
-		}
-	}
-	return true
-}
-
 // settle is step 5 of FORMAT.md 9.3: what has become visible must be the object that this manifest describes.
 func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slowAnswer, error) {
 	head, err := c.x.call(&upstream.Request{Op: "HeadObject", Method: "HEAD", Key: c.x.req.Key, Idempotent: true})
@@ -357,24 +289,6 @@ func (c *completion) proves(o *object, rival *size.Table) (bool, error) {
 		return true, body.Close()
 	}
 	return true, nil // they differ in empty parts, which read the same
-}
-
-// stat opens the object in place.
-func (c *completion) stat() (*object, *upstream.Response, error) {
-	resp, err := c.x.call(&upstream.Request{Op: "HeadObject", Method: "HEAD", Key: c.x.req.Key, Idempotent: true})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer resp.Body.Close()
-	if resp.Status != 200 {
-		return nil, nil, c.x.storeError(resp)
-	}
-	if c.u.keyless {
-		o, err := c.statKeyless(resp)
-		return o, resp, err
-	}
-	o, err := c.x.openObject(&c.x.bucket, c.x.req.Key, resp, c.x.customer)
-	return o, resp, err
 }
 
 func (c *completion) answer(resp *upstream.Response, storeETag string) *slowAnswer {

@@ -250,7 +250,7 @@ func TestRepeatedCompleteFinishesAProvisionalManifest(t *testing.T) {
 }
 
 // A winner that ends before step 5 of FORMAT.md 9.3, while the first name holds the table of a rival of the same length,
-// leaves an object of which only what both tables share can be read (9.5).
+// leaves an object of which only what both tables share can be read (9.5), until its Complete is repeated.
 func TestWinnerThatEndsEarlyBesideARivalOfTheSameLength(t *testing.T) {
 	f := newFixture(t, nil)
 	id, etags := f.upload(bigPart, partTwo, partThree)
@@ -286,10 +286,44 @@ func TestWinnerThatEndsEarlyBesideARivalOfTheSameLength(t *testing.T) {
 	if resp.StatusCode != 206 || !bytes.Equal(got, bigPart[:100]) {
 		t.Errorf("what both share: %d %.200s", resp.StatusCode, got)
 	}
-	if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 404 {
-		t.Errorf("repeated: %d %s", resp.StatusCode, doc)
-	}
 	if _, err := f.s.FindParts(t.Context(), "data", "key", ""); !errors.Is(err, ErrIntact) {
 		t.Errorf("repair: %v", err)
 	}
+	if resp, doc := f.complete(id, etags, 1, 3); resp.StatusCode != 404 {
+		t.Errorf("the rival, repeated: %d %s", resp.StatusCode, doc)
+	}
+	if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 200 {
+		t.Errorf("repeated: %d %s", resp.StatusCode, doc)
+	}
+	f.reads(bigPart, partTwo)
+}
+
+// Lists that name the same parts may differ in the parts' lengths alone, where parts were sent again in between.
+func TestRepeatedCompleteTellsListsThatDifferInLengthsOnly(t *testing.T) {
+	f := newFixture(t, nil)
+	long, longer := bytes.Repeat([]byte("d"), 6<<20), bytes.Repeat([]byte("e"), 7<<20)
+	id, etags := f.upload(long, longer, partTwo)
+	remove := f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op == "CompleteMultipartUpload" {
+			return proxytest.Fail(400, "InvalidRequest")
+		}
+		return nil
+	}})
+	f.complete(id, etags, 1, 2, 3) // leaves its manifest under the first name
+	remove()
+	for i, p := range [][]byte{longer, long} {
+		resp, _ := f.must("PUT", fmt.Sprintf("/data/key?partNumber=%d&uploadId=%s", i+1, url.QueryEscape(id)), p)
+		etags[i] = resp.Header.Get("ETag")
+	}
+	remove = f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Op == "CompleteMultipartUpload" {
+			a.Drop = true // the writer ends here
+		}
+	}})
+	f.complete(id, etags, 1, 2, 3)
+	remove()
+	if resp, doc := f.complete(id, etags, 1, 2, 3); resp.StatusCode != 200 {
+		t.Errorf("repeated: %d %s", resp.StatusCode, doc)
+	}
+	f.reads(longer, long, partTwo)
 }

@@ -8,7 +8,6 @@ import (
 
 	"s3veil/crypto/envelope"
 	"s3veil/proxy/s3err"
-	"s3veil/proxy/upstream"
 )
 
 // sealCompletion seals what a Complete without the customer's key needs, under the bucket's own key: the manifest's secret
@@ -47,18 +46,6 @@ func (c *completion) openEnvelope(o *object) error {
 	own := *c.u.attrs
 	o.sealed, o.head, o.attrs = sealed, sealed.Header(), &own
 	return nil
-}
-
-// statKeyless is stat for a Complete without the customer's key.
-func (c *completion) statKeyless(resp *upstream.Response) (o *object, err error) {
-	o = &object{key: c.x.req.Key, etag: resp.Get("etag"), stored: resp.ContentLength, header: resp.Header}
-	if o.entry, err = classify(resp.Header); err != nil {
-		return nil, err
-	}
-	if err := c.openEnvelope(o); err != nil {
-		return nil, err
-	}
-	return o, c.x.findTable(&c.x.bucket, o)
 }
 
 // storeETag is the ETag that a store gives an object of these parts where ETags are MD5; no ETag equals it elsewhere.
