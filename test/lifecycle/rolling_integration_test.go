@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"s3veil/test/s3veil"
 	"s3veil/test/servers"
 )
@@ -22,7 +20,7 @@ func TestRollingRestartLosesNothing(t *testing.T) {
 			config["limits"] = map[string]any{"drain_delay": "2s"} // several times what the balancer takes to notice
 		}})
 	at := balance(t, c)
-	client := c.ClientOf(at, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
+	client := c.ClientOf(at, once)
 	l := begin(t, client, servers.NewBucket(t, client))
 	time.Sleep(time.Second)
 	for i, r := range c.Replicas {

@@ -14,7 +14,7 @@ const (
 func init() {
 	filters[opening64] = "LeaveNoPlaintext"
 	filters[resting], filters[listening], filters[deadlines] = "Rest|TurnedAway|Deadline|Shutdown", "Rest|TurnedAway|Deadline", "Rest|TurnedAway|Deadline"
-	filters[server], filters[input], filters[serving] = "Drain|Shutdown", "Drain|Shutdown", "Drain|Balancers"
+	filters[drainage], filters[input], filters[serving] = "Drain|Shutdown", "Drain|Shutdown", "Drain|Balancers"
 	mutations = append(mutations,
 		mutation{"label outside the derived key", derivation, "append(append(room[:0], info...), 1)", "append(room[:0], 1)"},
 		mutation{"salt outside the derived key", derivation, "mac(prk, salt, secret)", "mac(prk, nil, secret)"},
