@@ -97,3 +97,18 @@ install_minio() {
   [ -x "$cache/minio" ] || GOBIN=$cache go install "github.com/minio/minio@$version"
   export S3VEIL_TEST_MINIO=$cache/minio
 }
+
+chart_cache() { echo "${XDG_CACHE_HOME:-$HOME/.cache}/s3veil-helm/v3.22.0-0.8.0"; }
+
+chart_tools_are_built() { [ -x "$(chart_cache)/helm" ]; }
+
+# install_chart_tools: Helm, kubeconform, and the API description of Kubernetes that the schemas are made from.
+install_chart_tools() {
+  local cache kubernetes
+  cache=$(chart_cache)
+  [ -x "$cache/kubeconform" ] || GOBIN=$cache go install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
+  [ -x "$cache/helm" ] || GOBIN=$cache go install helm.sh/helm/v3/cmd/helm@v3.22.0
+  kubernetes=$(cd / && go mod download -json k8s.io/kubernetes@v1.36.3 | sed -n 's/.*"Dir": "\(.*\)",.*/\1/p')
+  export S3VEIL_TEST_HELM=$cache/helm S3VEIL_TEST_KUBECONFORM=$cache/kubeconform
+  export S3VEIL_TEST_KUBE_SWAGGER=$kubernetes/api/openapi-spec/swagger.json
+}
