@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"s3veil/crypto/size"
+	"s3veil/crypto/stream"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4"
@@ -51,6 +52,19 @@ func (x *exchange) getObject() error {
 	if err := x.discardBody(); err != nil {
 		return err
 	}
+	err = x.getOnce(r)
+	if errors.Is(err, errStaleTable) {
+		r.pin = ""
+		err = x.getOnce(r)
+	}
+	return err
+}
+
+// errStaleTable marks a failure under a part table from the cache, which has been dropped: another replica may have put the
+// winner's in its place since (FORMAT.md 9.5).
+var errStaleTable = errors.New("part table was remembered")
+
+func (x *exchange) getOnce(r *read) error {
 	guess, ok := r.rng.guess()
 	if !ok || r.part > 0 {
 		return x.getKnown(r)
@@ -294,6 +308,10 @@ func (x *exchange) send(o *object, w window, resp *upstream.Response) error {
 	}
 	opened, err := x.s.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, w.segments)
 	if err != nil {
+		if o.remembered && errors.Is(err, stream.ErrStream) {
+			x.s.caches.manifests.Remove(o.attrs.ObjectID)
+			err = fmt.Errorf("%w: %w", errStaleTable, err)
+		}
 		return err
 	}
 	if o.manifest != nil {

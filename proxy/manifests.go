@@ -17,6 +17,7 @@ import (
 func (x *exchange) loadManifest(b *bucket, o *object) (*manifest.Manifest, error) {
 	id := o.attrs.ObjectID
 	if m, ok := x.s.caches.manifests.Get(id); x.cached("manifests", ok && m.Table.Stored() == o.stored) {
+		o.remembered = true
 		return m, nil
 	}
 	m, first, err := x.readManifest(b, o, manifest.Name(id))

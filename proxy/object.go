@@ -37,11 +37,12 @@ var errExchanged = s3err.Integrity(s3err.ClassAmbiguous, errors.New("answers of 
 
 // object is what one answer of the store says about an object, its envelope opened.
 type object struct {
-	key    string
-	etag   string // the store's
-	stored int64  // stored bytes of the whole object
-	entry  string // the s3veil entry; empty for plaintext
-	header []upstream.Field
+	remembered bool // the manifest came from the cache
+	key        string
+	etag       string // the store's
+	stored     int64  // stored bytes of the whole object
+	entry      string // the s3veil entry; empty for plaintext
+	header     []upstream.Field
 
 	sealed   *envelope.Sealed
 	head     envelope.Header
