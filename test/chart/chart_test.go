@@ -191,6 +191,9 @@ func TestChartRefusesContradictions(t *testing.T) {
 		{`config.kms.keys=[{"id":"m","provider":"transit","kubernetes":{"role":"r"}}]`, "needs serviceAccount.automountToken: true"},
 		{`metrics.serviceMonitor.enabled=true,config.admin_token_file="/x"`, "tokenSecret: missing"},
 		{`metrics.serviceMonitor={"enabled":true,"tokenSecret":{"name":"a","key":"b"}}`, "nothing asks for a token"},
+		{`metrics.serviceMonitor.enabled=true,networkPolicy.enabled=true`, "networkPolicy.monitoring: missing"},
+		{`mode="sidecar",serviceAccount.automountToken=true`, "serviceAccount.automountToken: not with mode: sidecar"},
+		{`mode="sidecar",image.pullSecrets=[{"name":"a"}]`, "image.pullSecrets: not with mode: sidecar"},
 		{`mode="sidecar",ingress.enabled=true`, "ingress: not with mode: sidecar"},
 		{`mode="sidecar",nodeSelector={"a":"b"}`, "nodeSelector: not with mode: sidecar"},
 	} {
@@ -210,7 +213,7 @@ func TestChartConfigurationPassesTheProgram(t *testing.T) {
 	check := func(name string, m manifests, secret string) {
 		t.Helper()
 		run := t.TempDir()
-		for _, d := range []string{"secrets/keys", "secrets/files", "tls", "audit"} {
+		for _, d := range []string{"secrets/keys", "secrets/files", "secrets/store", "secrets/clients", "tls", "audit"} {
 			if err := os.MkdirAll(filepath.Join(run, d), 0o700); err != nil {
 				t.Fatal(err)
 			}
@@ -223,6 +226,8 @@ func TestChartConfigurationPassesTheProgram(t *testing.T) {
 				write(t, filepath.Join(run, "secrets/files", f), m.secretFile(t, "veil-files", f))
 			}
 		}
+		write(t, filepath.Join(run, "secrets/store/secret_key"), "b")
+		write(t, filepath.Join(run, "secrets/clients/app"), "c")
 		certificate(t, filepath.Join(run, "tls"))
 		config := filepath.Join(run, "s3veil.yaml")
 		write(t, config, strings.ReplaceAll(m.secretFile(t, secret, "s3veil.yaml"), "/run/s3veil", run))
@@ -237,7 +242,27 @@ func TestChartConfigurationPassesTheProgram(t *testing.T) {
 		}
 		check(values, parse(t, render(t, chart, "-f", values)), secret)
 	}
+	for _, document := range []string{"../../docs/INSTALL.md", chart + "/README.md"} {
+		check(document, parse(t, render(t, chart, "-f", firstExample(t, document))), "r-s3veil-config")
+	}
 	check("app", parse(t, render(t, appWithSidecar(t))), "r-s3veil-config")
+}
+
+// firstExample writes the first block of YAML of a document to a file.
+func firstExample(t *testing.T, document string) (file string) {
+	t.Helper()
+	text, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, begun := strings.Cut(string(text), "```yaml\n")
+	block, _, ended := strings.Cut(block, "```")
+	if !begun || !ended {
+		t.Fatalf("%s has no example", document)
+	}
+	file = filepath.Join(t.TempDir(), "values.yaml")
+	write(t, file, block)
+	return file
 }
 
 func write(t *testing.T, file, content string) {

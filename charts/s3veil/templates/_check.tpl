@@ -84,6 +84,7 @@
 {{- end -}}
 {{- $monitor := $v.metrics.serviceMonitor -}}
 {{- if $monitor.enabled -}}
+{{- if and $v.networkPolicy.enabled (not $v.networkPolicy.monitoring) -}}{{- fail "networkPolicy.monitoring: missing; it keeps the ServiceMonitor's Prometheus out" -}}{{- end -}}
 {{- if and $v.config.admin_token_file (not $monitor.tokenSecret.name) -}}{{- fail "metrics.serviceMonitor.tokenSecret: missing; config.admin_token_file demands a token" -}}{{- end -}}
 {{- if and $monitor.tokenSecret.name (not $v.config.admin_token_file) -}}{{- fail "metrics.serviceMonitor.tokenSecret: nothing asks for a token without config.admin_token_file" -}}{{- end -}}
 {{- end -}}
@@ -94,7 +95,7 @@
 {{- range $name := list "podAnnotations" "podLabels" "nodeSelector" "tolerations" "affinity" "priorityClassName" "topologySpreadConstraints" -}}
 {{- if index $v $name -}}{{- fail (printf "%s: not with mode: sidecar; it belongs to the chart of the application" $name) -}}{{- end -}}
 {{- end -}}
-{{- range $name, $on := dict "autoscaling" $v.autoscaling.enabled "ingress" $v.ingress.enabled "httpRoute" $v.httpRoute.enabled "networkPolicy" $v.networkPolicy.enabled "metrics.serviceMonitor" $v.metrics.serviceMonitor.enabled "metrics.prometheusRule" $v.metrics.prometheusRule.enabled "tls.certManager" $v.tls.certManager.enabled -}}
+{{- range $name, $on := dict "serviceAccount.annotations" $v.serviceAccount.annotations "serviceAccount.automountToken" $v.serviceAccount.automountToken "image.pullSecrets" $v.image.pullSecrets "service.annotations" $v.service.annotations "autoscaling" $v.autoscaling.enabled "ingress" $v.ingress.enabled "httpRoute" $v.httpRoute.enabled "networkPolicy" $v.networkPolicy.enabled "metrics.serviceMonitor" $v.metrics.serviceMonitor.enabled "metrics.prometheusRule" $v.metrics.prometheusRule.enabled "tls.certManager" $v.tls.certManager.enabled -}}
 {{- if $on -}}{{- fail (printf "%s: not with mode: sidecar; it belongs to the chart of the application" $name) -}}{{- end -}}
 {{- end -}}
 {{- end -}}
