@@ -306,6 +306,7 @@ func (x *exchange) send(o *object, w window, resp *upstream.Response) error {
 		x.stream(&relayBody{src: resp.Body, left: n}, n)
 		return nil
 	}
+	id := o.attrs.ObjectID
 	opened, err := x.s.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, w.segments)
 	if err != nil {
 		if o.remembered && errors.Is(err, stream.ErrStream) {
@@ -316,6 +317,9 @@ func (x *exchange) send(o *object, w window, resp *upstream.Response) error {
 	}
 	if o.manifest != nil {
 		opened.part = partNonces(o.manifest)
+	}
+	if o.remembered {
+		opened.stale = func() { x.s.caches.manifests.Remove(id) }
 	}
 	body := o.withoutPadding(opened, n)
 	if x.bucket.rule.VerifyFull && n > 0 && n <= x.s.limits.HeldBody {

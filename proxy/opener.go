@@ -37,6 +37,7 @@ type openedBody struct {
 
 	count  func(stored int64) // told how much was read of the store
 	report func(err error)    // told once how it ended, may be nil
+	stale  func()             // called when the stream does not fit a remembered part table, may be nil
 }
 
 var errEarlyEnd = fmt.Errorf("%w: stored body ends early", stream.ErrStream)
@@ -222,6 +223,9 @@ func (b *openedBody) Close() error {
 	}
 	if b.opener != nil {
 		b.opener.Close()
+	}
+	if b.stale != nil && errors.Is(b.err, stream.ErrStream) {
+		b.stale()
 	}
 	b.dek.Zero()
 	if b.buf != nil {

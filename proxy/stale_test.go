@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"io"
 	"testing"
 
 	"s3veil/proxy/proxytest"
@@ -40,5 +41,14 @@ func TestReadUnderARememberedRivalTableIsTriedAgain(t *testing.T) {
 	resp, got := f.do("GET", "/data/key", nil, "range", "bytes=5242880-5242979")
 	if resp.StatusCode != 206 || !bytes.Equal(got, partTwo[:100]) {
 		t.Errorf("%d %.200s", resp.StatusCode, got)
+	}
+	// A failure after the head breaks this answer, and the next one is right.
+	f.s.caches.manifests.Add(ids[0], rival)
+	c := f.dial()
+	io.WriteString(c, f.head("GET", "/data/key", unsigned, "connection", "close"))
+	io.Copy(io.Discard, c)
+	f.idle()
+	if _, got := f.must("GET", "/data/key", nil); len(got) != len(bigPart)+len(partTwo) || !bytes.HasSuffix(got, partTwo) {
+		t.Errorf("%d other bytes after a broken answer", len(got))
 	}
 }
