@@ -267,6 +267,9 @@ func fromStore(status int, doc []byte, bucket string) error {
 			}
 		}
 	}
+	if known, ok := s3err.Lookup(e.Code); ok && e.Message == "" { // some stores name the code alone
+		e.Message = known.Message
+	}
 	e.Status = status
 	return e
 }

@@ -110,6 +110,9 @@ func errorElements(e *Env) {
 	e.Ok(xml.Unmarshal(a.body, &x))
 	Equal(e, "root", x.XMLName.Local, "Error")
 	Equal(e, "code", x.Code, "NoSuchKey")
+	if x.Message == "" && e.Target.Encrypted {
+		e.Error("no message")
+	}
 	if x.RequestId == "" || x.HostId == "" {
 		e.Errorf("RequestId %q, HostId %q", x.RequestId, x.HostId)
 	}
