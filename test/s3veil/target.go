@@ -35,9 +35,10 @@ func Bare(s *servers.Store) *Target {
 // Endpoint is one of the endpoints, a random one at each call.
 func (t *Target) Endpoint() string { return t.Endpoints[rand.IntN(len(t.Endpoints))] }
 
-// HTTPClient is a client with its own connections that trusts the target's CA.
+// HTTPClient is a client with its own connections that trusts the target's CA. A bare store gets a connection per request:
+// versitygw at times takes what follows an aws-chunked body for the next request, and answers 400 to whoever reuses it.
 func (t *Target) HTTPClient() *http.Client {
-	tr := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
+	tr := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true, DisableKeepAlives: !t.Encrypted}
 	if t.CAFile != "" {
 		pem, err := os.ReadFile(t.CAFile)
 		if err != nil {
