@@ -6,6 +6,7 @@ package mutation
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -37,12 +38,16 @@ func packages(file string) []string {
 	return []string{dir}
 }
 
+func every() []mutation {
+	return slices.Concat(mutations, streamMutations, processMutations, encryptionMutations)
+}
+
 func TestEveryDefenceIsTested(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range sample(t, slices.Concat(mutations, streamMutations, processMutations, encryptionMutations)) {
+	for _, m := range sample(t, every()) {
 		t.Run(path.Base(path.Dir(m.file))+"/"+m.name, func(t *testing.T) {
 			out, err := run(t, root, m)
 			switch {
@@ -72,20 +77,44 @@ func sample(t *testing.T, all []mutation) []mutation {
 	return all[:n]
 }
 
+// TestEveryMutationApplies holds for all of them, where the gate only runs a sample: code that moves takes its mutations along.
+func TestEveryMutationApplies(t *testing.T) {
+	names := map[string]bool{}
+	for _, m := range every() {
+		if _, err := m.apply("../.."); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+		if name := m.file + " " + m.name; names[name] {
+			t.Errorf("two are named %q", name)
+		} else {
+			names[name] = true
+		}
+	}
+}
+
+// apply returns the mutated file.
+func (m mutation) apply(root string) ([]byte, error) {
+	source, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(m.file)))
+	if err != nil {
+		return nil, err
+	}
+	if n := strings.Count(string(source), m.old); n != 1 {
+		return nil, fmt.Errorf("%s has %q %d times", m.file, m.old, n)
+	}
+	return []byte(strings.Replace(string(source), m.old, m.new, 1)), nil
+}
+
 // run runs the tests with the mutated file laid over the checked-in one.
 func run(t *testing.T, root string, m mutation) (string, error) {
 	t.Helper()
 	original := filepath.Join(root, filepath.FromSlash(m.file))
-	source, err := os.ReadFile(original)
+	changed, err := m.apply(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(source), m.old); n != 1 {
-		t.Fatalf("%s has %q %d times", m.file, m.old, n)
-	}
 	dir := t.TempDir()
 	mutated := filepath.Join(dir, "mutated.go")
-	if err := os.WriteFile(mutated, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
+	if err := os.WriteFile(mutated, changed, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: mutated}})
