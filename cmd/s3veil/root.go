@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -57,8 +56,8 @@ func (p *program) run(args []string) int {
 	case errors.As(err, &wrong):
 		fmt.Fprintln(p.stderr, wrong)
 		return exitFailed
-	case errors.Is(err, errUsage) || strings.HasPrefix(err.Error(), "unknown command"):
-		fmt.Fprintln(p.stderr, "s3veil:", err)
+	case errors.Is(err, errUsage):
+		fmt.Fprintf(p.stderr, "s3veil: %v\nSee \"s3veil --help\".\n", err)
 		return exitUsage
 	}
 	fmt.Fprintln(p.stderr, "s3veil:", err)
@@ -74,11 +73,11 @@ func (p *program) root() *cobra.Command {
 		Args:          noArgs,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	root.SetHelpCommand(helpCommand(root))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
-		if c == root || c.Name() == "version" {
+		if c == root || c.Name() == "version" || c.Name() == "help" {
 			return nil
 		}
 		return refuseEnforced()
@@ -87,12 +86,31 @@ func (p *program) root() *cobra.Command {
 	return root
 }
 
+// helpCommand shows what a command does; unlike cobra's own it fails for commands that do not exist.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{Use: "help [command]", Short: "Help about a command", RunE: func(_ *cobra.Command, args []string) error {
+		c, rest, err := root.Find(args)
+		if err != nil {
+			return usageError{err}
+		}
+		if err := noArgs(c, rest); err != nil {
+			return err
+		}
+		return c.Help()
+	}}
+}
+
 // noArgs refuses arguments, as a mistake of the command line.
 func noArgs(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("unknown command or argument %q for %q", args[0], c.CommandPath())}
+	if len(args) == 0 {
+		return nil
 	}
-	return nil
+	err := fmt.Errorf("unknown command or argument %q for %q", args[0], c.CommandPath())
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		err = fmt.Errorf("%w; did you mean %q?", err, near[0])
+	}
+	return usageError{err}
 }
 
 // stopSignal reports whether a signal asks the program to end.

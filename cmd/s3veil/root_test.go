@@ -37,8 +37,21 @@ func TestHelpListsWhatWorks(t *testing.T) {
 
 func TestMistakesOfTheCommandLine(t *testing.T) {
 	for _, args := range [][]string{{"fly"}, {"serve", "now"}, {"serve", "--confg", "x"}, {"keys", "new"}, {"keys", "list"},
-		{"keys", "rotate"}, {"inspect"}, {"inspect", "bucket/key"}, {"inspect", "s3://b"}, {"repair", "s3://b/"}, {"repair", "s3://b/k", "s3://b/l"}, {"keys", "lose"}, {"audit-log", "verify"}, {"audit-log", "verify", "--expect", "x", "f"}, {"audit-log", "read"}, {"ca", "x"}, {"ca", "--days", "0"}, {"ca", "--host", "*"}, {"version", "2"}} {
+		{"keys", "rotate"}, {"inspect"}, {"inspect", "bucket/key"}, {"inspect", "s3://b"}, {"repair", "s3://b/"}, {"repair", "s3://b/k", "s3://b/l"}, {"keys", "lose"}, {"audit-log", "verify"}, {"audit-log", "verify", "--expect", "x", "f"}, {"audit-log", "read"}, {"ca", "x"}, {"ca", "--days", "0"}, {"ca", "--host", "*"}, {"version", "2"}, {"help", "fly"}, {"help", "keys", "lose"}} {
 		if code, out, errs := s3veil(nil, args...); code != exitUsage || out != "" || !strings.HasPrefix(errs, "s3veil: ") {
+			t.Errorf("%q: exit code %d, %q, %q", args, code, out, errs)
+		}
+	}
+	for near, want := range map[string]string{"verzion": `"version"`, "keys lst": `"list"`, "help sreve": `"serve"`} {
+		if _, _, errs := s3veil(nil, strings.Fields(near)...); !strings.Contains(errs, "did you mean "+want) || !strings.Contains(errs, "--help") {
+			t.Errorf("%s: %q", near, errs)
+		}
+	}
+}
+
+func TestHelpOfACommand(t *testing.T) {
+	for _, args := range [][]string{{"help", "keys", "rotate"}, {"keys", "rotate", "--help"}} {
+		if code, out, errs := s3veil(nil, args...); code != exitOK || !strings.Contains(out, "s3veil keys rotate") || errs != "" {
 			t.Errorf("%q: exit code %d, %q, %q", args, code, out, errs)
 		}
 	}
