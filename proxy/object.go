@@ -250,7 +250,7 @@ func (x *exchange) checkMetadata(b *bucket, o *object) error {
 		return err
 	}
 	x.note.metadata = true
-	x.s.metrics.Integrity(s3err.ClassMetadata)
+	x.damaged(s3err.ClassMetadata)
 	x.s.log.Warn("metadata differs from what was written", "request_id", x.id, "bucket", b.visible, "key", o.key)
 	return nil
 }

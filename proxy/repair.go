@@ -108,7 +108,7 @@ func (x *exchange) degraded(b *bucket, o *object) (*manifest.Manifest, error) {
 		x.s.caches.walked.Add(o.attrs.ObjectID, table)
 	}
 	x.note.degraded = true
-	x.s.metrics.Integrity(s3err.ClassManifestMissing)
+	x.damaged(s3err.ClassManifestMissing)
 	x.s.log.Warn("manifest is missing, parts found by a walk", "request_id", x.id, "bucket", b.visible, "key", o.key, "parts", table.Len())
 	return &manifest.Manifest{Table: table}, nil
 }

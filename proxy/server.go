@@ -45,6 +45,7 @@ type Server struct {
 	stopped  chan struct{}
 	own      ownAddrs
 	tunnels  tunnels
+	damaged  damageLog
 }
 
 // ioBuffer is the engine's buffer per connection and direction: 4 KiB doubles the cost of small objects, 64 KiB gains

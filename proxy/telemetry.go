@@ -127,7 +127,7 @@ func (x *exchange) record() {
 	m.Bytes("client", "in", x.note.in)
 	m.Bytes("client", "out", x.note.out)
 	if damage[x.note.class] {
-		m.Integrity(x.note.class)
+		x.damaged(x.note.class)
 	}
 	if x.s.opts.Audit == nil || !x.audited() {
 		return

@@ -15,16 +15,19 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"s3veil/proxy"
 )
 
 // adminOptions configure the admin endpoint.
 type adminOptions struct {
 	Ready   func(context.Context) error // nil error: a request could succeed
 	Metrics prometheus.Gatherer
+	Recent  func() []proxy.Damaged // integrity failures, the newest first; nil: none are shown
 	Pprof   bool
 }
 
-// admin is the endpoint for operators: probes that are open to everybody, metrics and profiles behind a token.
+// admin is the endpoint for operators: probes that are open to everybody; metrics, status page and profiles behind a token.
 type admin struct {
 	opts  adminOptions
 	token atomic.Pointer[[sha256.Size]byte] // hash of the bearer token; nil: none asked for
@@ -40,6 +43,9 @@ func newAdmin(opts adminOptions) *admin {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", a.ready)
 	mux.Handle("GET /metrics", a.guarded(promhttp.HandlerFor(opts.Metrics, promhttp.HandlerOpts{})))
+	page := &status{admin: a, started: time.Now()}
+	mux.Handle("GET /status", a.guardedPage(page.page))
+	mux.Handle("GET /status.json", a.guardedPage(page.figures))
 	if opts.Pprof {
 		mux.Handle("/debug/pprof/", a.guarded(http.HandlerFunc(pprof.Index)))
 		mux.Handle("/debug/pprof/cmdline", a.guarded(http.HandlerFunc(pprof.Cmdline)))
@@ -95,7 +101,7 @@ func (a *admin) guarded(next http.Handler) http.Handler {
 			scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 			got := sha256.Sum256([]byte(token))
 			if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-				w.Header().Set("WWW-Authenticate", `Bearer realm="s3veil"`)
+				w.Header().Add("WWW-Authenticate", `Bearer realm="s3veil"`)
 				answer(w, http.StatusUnauthorized, "a bearer token is needed")
 				return
 			}

@@ -47,7 +47,9 @@ func TestProbesAreOpenAndTheRestNeedsTheToken(t *testing.T) {
 		{"/metrics", "Bearer ", 401}, {"/metrics", "Bearer let-me-in", 200}, {"/metrics", "bearer let-me-in", 200},
 		{"/debug/pprof/", "", 401}, {"/debug/pprof/", "Bearer let-me-in", 200},
 		{"/debug/pprof/cmdline", "", 401}, {"/debug/pprof/symbol", "", 401}, {"/debug/pprof/profile", "", 401}, {"/debug/pprof/trace", "", 401},
-		{"/", "", 404}, {"/status", "", 404},
+		{"/status", "", 401}, {"/status", "Bearer let-me-in", 200}, {"/status", "Bearer wrong", 401}, {"/status.json", "", 401},
+		{"/status.json", "Bearer let-me-in", 200}, {"/status", basic("let-me-in"), 200}, {"/status.json", basic("let-me-in"), 200},
+		{"/status", basic("wrong"), 401}, {"/status.json", basic(""), 401}, {"/metrics", basic("let-me-in"), 401}, {"/", "", 404},
 	} {
 		if code, _ := adminCall(a, c.path, c.authorization); code != c.want {
 			t.Errorf("%s with %q: %d, want %d", c.path, c.authorization, code, c.want)

@@ -7,7 +7,7 @@ type Config struct {
 	Listen string `yaml:"listen" default:"127.0.0.1:8080"`
 	// Address of the admin endpoint (/metrics, /healthz, /readyz), or `off`. A changed address takes a restart.
 	Admin string `yaml:"admin" default:"127.0.0.1:8081"`
-	// File with a bearer token that /metrics and /debug/pprof then ask for; the probes stay open.
+	// File with a bearer token that /metrics, /status and /debug/pprof then ask for; for /status also the password of any user; the probes stay open.
 	AdminTokenFile Path `yaml:"admin_token_file"`
 	// Serves the Go profiler under /debug/pprof on the admin endpoint. Profiles can contain secrets from memory.
 	AdminPprof bool `yaml:"admin_pprof" default:"false"`

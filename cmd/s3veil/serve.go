@@ -241,7 +241,7 @@ func (s *service) listen(w *wired, failed chan<- error) (endpoints, error) {
 	if adminLn != nil {
 		at.Admin = adminLn.Addr().String()
 		s.proxy.Protect(adminLn.Addr())
-		s.admin = newAdmin(adminOptions{Ready: s.ready, Metrics: s.metrics, Pprof: s.now.AdminPprof})
+		s.admin = newAdmin(adminOptions{Ready: s.ready, Metrics: s.metrics, Recent: s.proxy.RecentDamage, Pprof: s.now.AdminPprof})
 		s.admin.setToken(w.token)
 		go func() { sendError(failed, s.admin.serve(adminLn)) }()
 	}

@@ -15,6 +15,7 @@ const (
 	drainage   = "proxy/drain.go"
 	input      = "proxy/input_unix.go"
 	serving    = "cmd/s3veil/serve.go"
+	statusPage = "cmd/s3veil/status.go"
 )
 
 // processMutations are those of memory and of files that hold secrets (THREATS.md row 27).
@@ -29,6 +30,9 @@ var processMutations = []mutation{
 	{"key files stay open at the end", keyFile, "	for _, f := range k.retired {\n		f.Close()\n", "	for _, f := range k.retired {\n		_ = f\n"},
 	{"core files allowed", harden, "	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {\n		return err\n	}\n", ""},
 	{"process dumpable", harden, "unix.PR_SET_DUMPABLE, 0,", "unix.PR_SET_DUMPABLE, 1,"},
+	{"status page without its token", statusPage, "ConstantTimeCompare(got[:], want[:]) == 1", "ConstantTimeCompare(got[:], want[:]) >= 0"},
+	{"names of objects without a token", statusPage, "if s.admin.token.Load() != nil {", "if s.admin != nil {"},
+	{"any script on the status page", statusPage, "script-src 'nonce-", "script-src 'unsafe-inline' 'nonce-"},
 	{"ChaCha20 written in FIPS mode", fips, "l.Format.Write == 2", "l.Format.Write == 3"},
 	{"ChaCha20 read in FIPS mode", fips, "		if s == 2 {\n", "		if s == 3 {\n"},
 
