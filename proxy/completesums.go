@@ -13,6 +13,7 @@ import (
 	"s3veil/crypto/manifest"
 	"s3veil/crypto/size"
 	"s3veil/crypto/stream"
+	"s3veil/proxy/byterange"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/upstream"
@@ -213,7 +214,7 @@ func (x *exchange) readNonce(at int64, p size.Part, storeETag string) (r stream.
 		return r, nil
 	}
 	resp, err := x.call(&upstream.Request{Op: "GetObject", Method: "GET", Key: x.req.Key, Idempotent: true, Header: []upstream.Field{
-		{Name: "range", Value: formatRange(at, at+15)}, {Name: "if-match", Value: storeETag}}})
+		{Name: "range", Value: byterange.Format(at, at+15)}, {Name: "if-match", Value: storeETag}}})
 	if err != nil {
 		return r, err
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 
+	"s3veil/proxy/byterange"
 	"s3veil/proxy/etag"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
@@ -78,14 +79,14 @@ func (x *exchange) copyRange(n int64) (from, to int64, err error) {
 	if v == "" {
 		return 0, n - 1, nil
 	}
-	r := parseRange(v)
-	if !r.set || r.from < 0 || r.to < 0 {
+	r := byterange.Parse(v)
+	if !r.Set || r.From < 0 || r.To < 0 {
 		return 0, 0, s3err.Argument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy", "x-amz-copy-source-range", v)
 	}
-	if r.to >= n {
+	if r.To >= n {
 		return 0, 0, s3err.Argument(fmt.Sprintf("Range specified is not valid for source object of size: %d", n), "x-amz-copy-source-range", v)
 	}
-	return r.from, r.to, nil
+	return r.From, r.To, nil
 }
 
 // timestamp is the present in the form of S3's XML.

@@ -5,6 +5,7 @@ import (
 
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/size"
+	"s3veil/proxy/byterange"
 	"s3veil/proxy/etag"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
@@ -116,7 +117,7 @@ func (x *exchange) readSource(src *copySource, a, b int64) (streamedSource, erro
 	req := &upstream.Request{Op: "GetObject", Method: "GET", Bucket: src.b.name, Key: src.name.Key, Query: src.query(), Idempotent: true,
 		Header: []upstream.Field{{Name: "if-match", Value: o.etag}}}
 	if from != 0 || to != o.stored-1 {
-		req.Header = append(req.Header, upstream.Field{Name: "range", Value: formatRange(from, to)})
+		req.Header = append(req.Header, upstream.Field{Name: "range", Value: byterange.Format(from, to)})
 	}
 	resp, err := x.callOn(src.b.store.data, req)
 	if err != nil {

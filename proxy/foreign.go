@@ -9,6 +9,7 @@ import (
 
 	"s3veil/crypto/kms"
 	"s3veil/crypto/s3ec"
+	"s3veil/proxy/byterange"
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/upstream"
 )
@@ -178,7 +179,7 @@ func withoutForeign(fields []upstream.Field) []upstream.Field {
 func (x *exchange) foreignTail(b *bucket, o *object, h *s3ec.Header, key kms.Key32) (int64, error) {
 	from := max(0, o.stored-2*16)
 	req := &upstream.Request{Op: "GetObject", Method: "GET", Bucket: b.name, Key: o.key, Idempotent: true,
-		Header: []upstream.Field{{Name: "if-match", Value: o.etag}, {Name: "range", Value: formatRange(from, o.stored-1)}}}
+		Header: []upstream.Field{{Name: "if-match", Value: o.etag}, {Name: "range", Value: byterange.Format(from, o.stored-1)}}}
 	resp, err := x.callOn(b.store.control, req)
 	if err != nil {
 		return 0, err

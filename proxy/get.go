@@ -7,6 +7,7 @@ import (
 
 	"s3veil/crypto/size"
 	"s3veil/crypto/stream"
+	"s3veil/proxy/byterange"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/upstream"
 )
@@ -14,7 +15,7 @@ import (
 // read is what a GET or HEAD asks for.
 type read struct {
 	cond   conditions
-	rng    byteRange
+	rng    byterange.Range
 	header string // the Range header as sent
 	part   int    // partNumber, 0 for none
 	pin    string // store's ETag that a second request must still find
@@ -25,7 +26,7 @@ func (x *exchange) newRead() (*read, error) {
 	if err := x.readEncryption(); err != nil {
 		return nil, err
 	}
-	r := &read{header: x.head.get("range"), rng: parseRange(x.head.get("range")), cond: readConditions(&x.head)}
+	r := &read{header: x.head.get("range"), rng: byterange.Parse(x.head.get("range")), cond: readConditions(&x.head)}
 	if v, ok := x.req.Get("versionId"); ok {
 		r.query = append(r.query, upstream.Param{Name: "versionId", Value: v})
 	}
@@ -34,7 +35,7 @@ func (x *exchange) newRead() (*read, error) {
 		if err != nil || n < 1 || n > size.MaxParts {
 			return nil, s3err.Argument("Part number must be an integer between 1 and 10000, inclusive.", "partNumber", v)
 		}
-		if r.rng.set {
+		if r.rng.Set {
 			return nil, s3err.Request("Cannot specify both Range header and partNumber query parameter")
 		}
 		r.part = n
@@ -64,7 +65,7 @@ func (x *exchange) getObject() error {
 var errStaleTable = errors.New("part table was remembered")
 
 func (x *exchange) getOnce(r *read) error {
-	guess, ok := r.rng.guess()
+	guess, ok := r.rng.Stored()
 	if !ok || r.part > 0 {
 		return x.getKnown(r)
 	}
@@ -171,8 +172,8 @@ func (x *exchange) decide(r *read, o *object) (done bool, err error) {
 		x.respondObject(304, o)
 		return true, nil
 	}
-	if r.rng.set && !r.cond.rangeApplies(o) {
-		r.rng = byteRange{}
+	if r.rng.Set && !r.cond.rangeApplies(o) {
+		r.rng = byterange.Range{}
 	}
 	return false, nil
 }
@@ -181,7 +182,7 @@ func (x *exchange) decide(r *read, o *object) (done bool, err error) {
 func (x *exchange) refetch(r *read, o *object, w window) (*upstream.Response, error) {
 	stored := ""
 	if !w.whole && w.b >= w.a {
-		stored = formatRange(w.from, w.to)
+		stored = byterange.Format(w.from, w.to)
 	}
 	r.pin = o.etag
 	resp, err := x.fetch(r, "GET", stored)

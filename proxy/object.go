@@ -11,6 +11,7 @@ import (
 	"s3veil/crypto/size"
 	"s3veil/crypto/stream"
 	"s3veil/keycache"
+	"s3veil/proxy/byterange"
 	"s3veil/proxy/etag"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/sse"
@@ -129,11 +130,11 @@ func (x *exchange) openObject(b *bucket, key string, resp *upstream.Response, cu
 // storedLength is the size of the whole stored object: the total of Content-Range, or Content-Length.
 func storedLength(resp *upstream.Response) (int64, error) {
 	if resp.Status == 206 {
-		cr, ok := parseContentRange(resp.Get("content-range"))
-		if !ok || (resp.ContentLength >= 0 && cr.to-cr.from+1 != resp.ContentLength) {
+		cr, ok := byterange.ParseContent(resp.Get("content-range"))
+		if !ok || (resp.ContentLength >= 0 && cr.To-cr.From+1 != resp.ContentLength) {
 			return 0, lengthError("content-range %q", resp.Get("content-range"))
 		}
-		return cr.total, nil
+		return cr.Total, nil
 	}
 	if resp.ContentLength < 0 {
 		return 0, lengthError("the store declared none")

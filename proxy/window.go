@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"s3veil/crypto/size"
+	"s3veil/proxy/byterange"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/upstream"
 )
@@ -27,9 +28,9 @@ func (r *read) window(o *object) (w window, err error) {
 		if err := w.selectPart(r.part, o); err != nil {
 			return w, err
 		}
-	case r.rng.set:
+	case r.rng.Set:
 		var ok bool
-		if w.a, w.b, ok = r.rng.resolve(o.content); !ok {
+		if w.a, w.b, ok = r.rng.Resolve(o.content); !ok {
 			return w, s3err.Range(r.header, o.content)
 		}
 		w.partial = w.b >= w.a
@@ -82,8 +83,8 @@ func (w *window) covers(resp *upstream.Response, o *object) bool {
 	if resp.Status == 200 {
 		return w.whole
 	}
-	cr, ok := parseContentRange(resp.Get("content-range"))
-	return ok && cr.from == w.from && cr.to == w.to
+	cr, ok := byterange.ParseContent(resp.Get("content-range"))
+	return ok && cr.From == w.from && cr.To == w.to
 }
 
 // setWindow sets the headers that tell which part of the object is sent.

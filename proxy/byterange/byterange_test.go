@@ -1,15 +1,15 @@
-package proxy
+package byterange
 
 import "testing"
 
 func TestParseRange(t *testing.T) {
-	whole := byteRange{}
-	for in, want := range map[string]byteRange{
+	whole := Range{}
+	for in, want := range map[string]Range{
 		"":                            whole,
-		"bytes=0-0":                   {set: true, from: 0, to: 0},
-		"bytes=5-9":                   {set: true, from: 5, to: 9},
-		"bytes=5-":                    {set: true, from: 5, to: -1},
-		"bytes=-7":                    {set: true, from: -1, suffix: 7},
+		"bytes=0-0":                   {Set: true, From: 0, To: 0},
+		"bytes=5-9":                   {Set: true, From: 5, To: 9},
+		"bytes=5-":                    {Set: true, From: 5, To: -1},
+		"bytes=-7":                    {Set: true, From: -1, Suffix: 7},
 		" bytes=1-2":                  whole,
 		"bytes= -1":                   whole,
 		"bytes=9-5":                   whole, // malformed ranges are ignored
@@ -20,10 +20,10 @@ func TestParseRange(t *testing.T) {
 		"items=0-1":                   whole,
 		"bytes=0":                     whole,
 		"bytes=0x1-2":                 whole,
-		"bytes=99999999999999999999-": {set: true, from: 1<<63 - 1, to: -1},
+		"bytes=99999999999999999999-": {Set: true, From: 1<<63 - 1, To: -1},
 	} {
-		if got := parseRange(in); got != want {
-			t.Errorf("parseRange(%q) = %+v, want %+v", in, got, want)
+		if got := Parse(in); got != want {
+			t.Errorf("Parse(%q) = %+v, want %+v", in, got, want)
 		}
 	}
 }
@@ -45,7 +45,7 @@ func TestResolveRange(t *testing.T) {
 		{"bytes=-1", 0, 0, -1, true},
 		{"bytes=99999999999999999999-", 10, 0, 0, false},
 	} {
-		a, b, ok := parseRange(c.header).resolve(c.n)
+		a, b, ok := Parse(c.header).Resolve(c.n)
 		if a != c.a || b != c.b || ok != c.ok {
 			t.Errorf("%s of %d = %d..%d %v, want %d..%d %v", c.header, c.n, a, b, ok, c.a, c.b, c.ok)
 		}
@@ -60,23 +60,23 @@ func TestGuessCoversTheWantedPackages(t *testing.T) {
 		"bytes=65536-":      "bytes=65568-",
 		"bytes=70000-70001": "bytes=65568-131135",
 	} {
-		if got, ok := parseRange(header).guess(); !ok || got != want {
+		if got, ok := Parse(header).Stored(); !ok || got != want {
 			t.Errorf("%s: %q %v, want %q", header, got, ok, want)
 		}
 	}
 	for _, header := range []string{"bytes=-1", "bytes=99999999999999999999-"} {
-		if got, ok := parseRange(header).guess(); ok {
+		if got, ok := Parse(header).Stored(); ok {
 			t.Errorf("%s: guessed %q", header, got)
 		}
 	}
 }
 
 func TestParseContentRange(t *testing.T) {
-	if got, ok := parseContentRange("bytes 5-9/10"); !ok || got != (contentRange{5, 9, 10}) {
+	if got, ok := ParseContent("bytes 5-9/10"); !ok || got != (Content{5, 9, 10}) {
 		t.Errorf("got %+v %v", got, ok)
 	}
 	for _, in := range []string{"", "bytes 5-9", "bytes 9-5/10", "bytes 0-10/10", "bytes */10", "bytes 0-1/*", "bytes=0-1/2", "bytes -1-1/2", "items 0-1/2"} {
-		if got, ok := parseContentRange(in); ok {
+		if got, ok := ParseContent(in); ok {
 			t.Errorf("%q accepted as %+v", in, got)
 		}
 	}
