@@ -11,7 +11,7 @@ import (
 type Error struct {
 	Code   string // for example "SignatureDoesNotMatch"
 	Reason string // for the operator; it never holds secrets, signatures or tokens
-	Region string // expected region, for AuthorizationHeaderMalformed
+	Region string // expected region, where that of the scope is wrong
 	Err    error  // what the body's source answered, nil else; never io.EOF or io.ErrUnexpectedEOF
 
 	// Message is S3's text for the client, which may quote what it sent; empty where the code's usual text fits.

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -80,7 +81,7 @@ func TestNameConstraintsConfineTheCA(t *testing.T) {
 	if c := ca.Certificate(); !c.MaxPathLenZero || !c.PermittedDNSDomainsCritical || c.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign || len(c.ExtKeyUsage) != 1 {
 		t.Errorf("%+v", c)
 	}
-	for host, covered := range map[string]bool{"minio.example": true, "*.minio.example": true, "s3.*.minio.example:443": true, "b.minio.example:9000": true, AWS: false, "*.example": false, "127.0.0.1": false} {
+	for host, covered := range map[string]bool{"minio.example": true, "*.minio.example": true, "s3.*.minio.example:443": true, "b.minio.example:9000": true, AWS: false, "*.example": false, "xminio.example": false, "127.0.0.1": false} {
 		if ca.Covers(host) != covered {
 			t.Errorf("%s: %t", host, !covered)
 		}
@@ -162,6 +163,15 @@ func TestCertificatesThatAreNoCA(t *testing.T) {
 	if _, err := ParseCA(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Certificate[0]}),
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), time.Now()); err == nil || !strings.Contains(err.Error(), "authority") {
 		t.Errorf("a leaf: %v", err)
+	}
+	plain := &x509.Certificate{SerialNumber: serial(), NotAfter: time.Now().Add(time.Hour)} // says nothing about its use
+	der, err := x509.CreateCertificate(rand.Reader, plain, plain, l.key.Public(), l.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ParseCA(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), time.Now()); err == nil || !strings.Contains(err.Error(), "authority") {
+		t.Errorf("a certificate for anything: %v", err)
 	}
 }
 

@@ -26,7 +26,7 @@ func TestAddressesThatAreReachedForNobody(t *testing.T) {
 		"169.254.169.254", "169.254.170.2", "169.254.1.1", "fe80::1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", // link-local, in every notation
 		"fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd20:ce::254", "::ffff:100.100.100.200", // metadata of clouds
 		"0.0.0.0", "::", "0.1.2.3", "224.0.0.1", "ff02::1", "255.255.255.255", "240.0.0.1",
-		"2002:7f00:1::", "2002:a9fe:a9fe::", "::127.0.0.1", "::ffff:0:127.0.0.1", "::ffff:0:a9fe:a9fe", "2001:0:1::1", "64:ff9b:1::1", "fec0::1",
+		"2002:7f00:1::", "2002:a9fe:a9fe::", "::127.0.0.1", "::ffff:0:127.0.0.1", "::ffff:0:a9fe:a9fe", "2001:0:1::1", "64:ff9b:1::1", "fec0::1", "2001:db8::1%lo",
 	} {
 		for _, client := range []netip.Addr{near, far} {
 			if err := f.Check(netip.AddrPortFrom(netip.MustParseAddr(a), 80), client); !isRefusal(err) {
@@ -150,6 +150,11 @@ func TestNamesAreCheckedAfterResolutionAndPinned(t *testing.T) {
 		if _, err := f.Dial(t.Context(), Target{literal, port}, near); !isRefusal(err) {
 			t.Errorf("%s: %v", literal, err)
 		}
+	}
+	f.Deny = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	asked = 0
+	if _, err := f.Dial(t.Context(), Target{"here.example", port}, near); !isRefusal(err) {
+		t.Errorf("a denied network: %v", err)
 	}
 }
 

@@ -52,6 +52,7 @@ func TestNamesOfAWS(t *testing.T) {
 		"ol-123456789012.s3-object-lambda.us-east-1.amazonaws.com":         "refused",
 		"o-1.123456789012.s3-outposts.us-east-1.amazonaws.com":             "refused",
 		"b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com":     "refused",
+		"b--use1-az4--x-s3.s3.us-east-1.amazonaws.com":                     "refused",
 		"s3express-control.us-east-1.amazonaws.com":                        "refused",
 		"alias.mrap.accesspoint.s3-global.amazonaws.com":                   "refused",
 		"bucket.s3-website-us-east-1.amazonaws.com":                        "refused",

@@ -72,13 +72,16 @@ func fromSignature(s *sigv4.Error) Error {
 		return InternalError
 	}
 	if e.Code == AuthorizationHeaderMalformed.Code && s.Region != "" {
-		e = Region("", s.Region)
+		e.Message = Region("", s.Region).Message
 	}
 	if s.Message != "" {
 		e.Message = s.Message
 	}
 	for _, f := range s.Fields {
 		e = e.Field(f.Name, f.Value)
+	}
+	if s.Region != "" { // in every form of a signature: SDKs correct themselves by it
+		e = e.Field("Region", s.Region)
 	}
 	return e
 }

@@ -96,8 +96,13 @@ func TestIntegrityClassesLookAlikeToClients(t *testing.T) {
 
 func TestMalformedRegionNamesTheExpectedOne(t *testing.T) {
 	b := string(Body(From(&sigv4.Error{Code: "AuthorizationHeaderMalformed", Region: "eu-central-1"}), "/", "R", "H"))
-	if !strings.Contains(b, "<Region>eu-central-1</Region>") || !strings.Contains(b, "expecting &#39;eu-central-1&#39;") {
+	if strings.Count(b, "<Region>eu-central-1</Region>") != 1 || !strings.Contains(b, "expecting &#39;eu-central-1&#39;") {
 		t.Error(b)
+	}
+	for _, code := range []string{"AuthorizationQueryParametersError", "InvalidArgument"} { // presigned URLs, forms
+		if b := string(Body(From(&sigv4.Error{Code: code, Region: "eu-central-1", Message: "said"}), "/", "R", "H")); !strings.Contains(b, "<Message>said</Message><Region>eu-central-1</Region>") {
+			t.Error(b)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
+	"s3veil/crypto/envelope"
 	"s3veil/test/s3veil"
 	"s3veil/test/servers"
 	"s3veil/test/suite"
@@ -109,9 +110,27 @@ func upload(t *testing.T, c *s3.Client, bucket, key string, parts ...[]byte) *s3
 		if err != nil {
 			t.Fatal(err)
 		}
-		done.MultipartUpload.Parts = append(done.MultipartUpload.Parts, types.CompletedPart{ETag: p.ETag, PartNumber: n})
+		done.MultipartUpload.Parts = append(done.MultipartUpload.Parts, completed(n, p.ETag))
 	}
 	return done
+}
+
+func completed(number *int32, etag *string) types.CompletedPart {
+	return types.CompletedPart{ETag: etag, PartNumber: number}
+}
+
+// kidOf is the key that an object's envelope names.
+func kidOf(t *testing.T, cl *s3veil.Cluster, bucket, key string) string {
+	t.Helper()
+	out, err := cl.Store.Client().HeadObject(context.Background(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := envelope.ParseText(out.Metadata["s3veil"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed.Header().KID
 }
 
 func complete(t *testing.T, c *s3.Client, in *s3.CompleteMultipartUploadInput) *s3.CompleteMultipartUploadOutput {
