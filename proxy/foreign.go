@@ -10,6 +10,7 @@ import (
 	"s3veil/crypto/kms"
 	"s3veil/crypto/s3ec"
 	"s3veil/proxy/byterange"
+	"s3veil/proxy/metrics"
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/upstream"
 )
@@ -72,8 +73,17 @@ func (x *exchange) openForeign(b *bucket, o *object) error {
 		return err
 	}
 	x.note.kid = "s3ec"
+	x.s.metrics.Foreign(foreignFormat(h))
 	o.foreign, o.content, o.header = &foreignObject{rule, h, key}, n, withoutForeign(o.header)
 	return nil
+}
+
+// foreignFormat is the label of the metric. Neither AES-CBC nor the old wrappings let a reader notice a store that tampers.
+func foreignFormat(h *s3ec.Header) string {
+	if h.Cipher == s3ec.CBC || h.Wrapping == s3ec.KMS || h.Wrapping == s3ec.AESWrap || h.Wrapping == s3ec.ECB {
+		return metrics.FormatLegacy
+	}
+	return metrics.FormatS3EC
 }
 
 // foreignMeta is the user metadata of an object with a signal, its instruction file included; nil where there is none.

@@ -13,6 +13,7 @@ import (
 	"s3veil/keycache"
 	"s3veil/proxy/byterange"
 	"s3veil/proxy/etag"
+	"s3veil/proxy/metrics"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
@@ -110,6 +111,7 @@ func (x *exchange) openObject(b *bucket, key string, resp *upstream.Response, cu
 			return nil, sse.ErrNotApplicable
 		}
 		o.content = o.stored
+		x.s.metrics.Foreign(metrics.FormatPlaintext)
 		return o, nil
 	}
 	if err := x.openEnvelope(b, o, customer); err != nil {

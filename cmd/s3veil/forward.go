@@ -151,6 +151,7 @@ func (l *loaded) forwardCA(hosts []string, log *slog.Logger) *forward.CA {
 			l.wrong(index("forward.hosts", i), "%s is not among the names that %s may sign for: make another with `s3veil ca --host`", h, l.Forward.CAFile)
 		}
 	}
+	l.noteEnd("forward.ca_file", [][]byte{ca.Certificate().Raw})
 	if end := ca.Certificate().NotAfter; time.Until(end) < caWarning {
 		log.Warn("the certificate authority of the forward proxy ends soon", "file", string(l.Forward.CAFile), "ends", end.Format(time.RFC3339))
 	}

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -30,6 +31,8 @@ type loaded struct {
 	root  position            // for what was left out
 	files []string            // absolute names of the files read, to be watched
 	bad   mistakes
+
+	ends map[string]time.Time // when the certificates that it names end, by the setting
 
 	clientSigns map[string]bool // paths of credentials that are the word "client"
 	open        string          // why others can read the secrets in the file; empty where they cannot, or there are none

@@ -95,6 +95,7 @@ type service struct {
 	tls     *tlsSwitch // nil without TLS
 	admin   *admin     // nil when off
 	metrics *prometheus.Registry
+	ends    certificateEnds
 	audit   *auditLog
 
 	draining atomic.Bool
@@ -153,7 +154,8 @@ func (s *service) warn() {
 
 func (s *service) newMetrics() {
 	s.metrics = prometheus.NewRegistry()
-	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.ends.store(s.now.ends)
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &s.ends)
 }
 
 // run opens the listeners, serves, and stops when told to.
@@ -340,6 +342,7 @@ func (s *service) reload(ctx context.Context, reason string) []string {
 	l.Limits, l.Listen, l.Admin, l.Forward.Listen = s.now.Limits, s.now.Listen, s.now.Admin, s.now.Forward.Listen
 	s.kept.retire(w.kept)
 	s.now, s.kept = l, w.kept
+	s.ends.store(l.ends)
 	s.warn()
 	s.log.Info("configuration reloaded", "reason", reason)
 	return sorted(l.files)

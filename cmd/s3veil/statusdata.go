@@ -177,6 +177,9 @@ func ofDependencies(name string, l map[string]string, m *dto.Metric, stores tabl
 	case "s3veil_cache_entries":
 		caches.at(l["cache"]).Entries = v
 	case "s3veil_cache_requests_total":
+		if v == 0 {
+			return
+		}
 		c := caches.at(l["cache"])
 		if c.Results == nil {
 			c.Results = map[string]float64{}

@@ -63,6 +63,7 @@ func (l *loaded) keyPair(path, keyPath string, certFile, keyFile Path) (tls.Cert
 	if err != nil {
 		l.wrong(path, "%s", err)
 	}
+	l.noteEnd(path, pair.Certificate)
 	return pair, err == nil
 }
 

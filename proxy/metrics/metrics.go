@@ -50,6 +50,7 @@ type Metrics struct {
 	reloads      *prometheus.CounterVec
 	audit        *prometheus.CounterVec
 	forward      *prometheus.CounterVec
+	foreign      *prometheus.CounterVec
 
 	memo struct { // children of the above that every request asks for
 		requests, bytes, upRequests, cacheResults memo[pair, prometheus.Counter]
@@ -83,9 +84,10 @@ func New(reg prometheus.Registerer, g Gauges, version string) (*Metrics, error) 
 		reloads:      counter("config_reloads_total", "Reloads of the configuration.", "result"),
 		audit:        counter("audit_lines_total", "Lines of the audit log: written, lost.", "result"),
 		forward:      counter("forward_total", "Connections and plain requests for other hosts on the forward port.", "result"),
+		foreign:      counter("foreign_reads_total", "Objects opened that s3veil did not encrypt, by format.", "format"),
 	}
 	all := []prometheus.Collector{m.requests, m.seconds, m.bytes, m.auth, m.integrity, m.upRequests, m.upSeconds, m.upConns, m.upRetries,
-		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, m.audit, m.forward, buildInfo(version)}
+		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, m.audit, m.forward, m.foreign, buildInfo(version)}
 	all = append(all, gaugesOf(g)...)
 	all = append(all, onScrape(g.Scrape))
 	m.known.names = map[string]map[string]bool{}
@@ -111,6 +113,11 @@ func (m *Metrics) zeroes() {
 	for _, result := range []string{"intercepted", "tunnelled", "relayed", "refused", "failed"} {
 		m.forward.WithLabelValues(result)
 	}
+	for _, format := range []string{FormatPlaintext, FormatS3EC, FormatLegacy} {
+		m.foreign.WithLabelValues(format)
+	}
+	m.cacheResults.WithLabelValues("read", "expired")
+	m.cacheResults.WithLabelValues("write", "expired")
 	for _, side := range []string{"client", "upstream"} {
 		m.bytes.WithLabelValues(side, "in")
 		m.bytes.WithLabelValues(side, "out")
@@ -328,6 +335,16 @@ func (m *Metrics) setDependency(kind, name string, up bool) {
 // Forward counts what became of a CONNECT, or of a plain request for another host: intercepted, tunnelled, relayed, refused,
 // failed.
 func (m *Metrics) Forward(result string) { m.forward.WithLabelValues(result).Inc() }
+
+// Formats of objects that s3veil did not encrypt.
+const (
+	FormatPlaintext = "plaintext"
+	FormatS3EC      = "s3ec"        // of the Amazon S3 Encryption Client
+	FormatLegacy    = "s3ec-legacy" // of the same, by algorithms that a store can tamper with
+)
+
+// Foreign counts an object opened that s3veil did not encrypt.
+func (m *Metrics) Foreign(format string) { m.foreign.WithLabelValues(format).Inc() }
 
 // Reload counts a reload of the configuration.
 func (m *Metrics) Reload(ok bool) {
