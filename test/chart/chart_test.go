@@ -183,6 +183,7 @@ func TestChartRefusesContradictions(t *testing.T) {
 		{`tls.existingSecret="a",config.tls={"cert_file":"/x"}`, "config.tls: tls.existingSecret and tls.certManager set"},
 		{`autoscaling={"enabled":true,"minReplicas":5,"maxReplicas":4}`, "minReplicas is above maxReplicas"},
 		{`autoscaling.enabled=true,resources={"requests":null}`, "needs resources.requests.cpu"},
+		{`autoscaling={"enabled":true,"targetCPUUtilizationPercentage":0}`, "needs targetCPUUtilizationPercentage or targetRequestsPerSecond"},
 		{`podDisruptionBudget.minAvailable=1`, "exactly one of minAvailable and maxUnavailable"},
 		{`podDisruptionBudget={"minAvailable":2,"maxUnavailable":""}`, "no node could ever be drained"},
 		{`ingress.enabled=true`, "ingress.hosts: missing"},

@@ -67,7 +67,9 @@
 {{- $v := .Values -}}
 {{- if $v.config.forward -}}{{- fail "config.forward: the forward port serves the applications of its own pod; use mode: sidecar" -}}{{- end -}}
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) -}}{{- fail "autoscaling: minReplicas is above maxReplicas" -}}{{- end -}}
-{{- if and $v.autoscaling.enabled (not (dig "requests" "cpu" "" $v.resources)) -}}{{- fail "autoscaling: needs resources.requests.cpu, which utilization is a share of" -}}{{- end -}}
+{{- $scale := $v.autoscaling -}}
+{{- if and $scale.enabled (not (or $scale.targetCPUUtilizationPercentage $scale.targetRequestsPerSecond)) -}}{{- fail "autoscaling: needs targetCPUUtilizationPercentage or targetRequestsPerSecond" -}}{{- end -}}
+{{- if and $scale.enabled $scale.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $v.resources)) -}}{{- fail "autoscaling: needs resources.requests.cpu, which utilization is a share of" -}}{{- end -}}
 {{- $pdb := $v.podDisruptionBudget -}}
 {{- if $pdb.enabled -}}
 {{- $min := not (empty $pdb.minAvailable) -}}
