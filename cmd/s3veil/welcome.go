@@ -36,7 +36,7 @@ s3veil dev: an encrypting S3 endpoint in front of an embedded store. Not for pro
   secret key  %s
   region      %s
   bucket      %s
-  admin       http://%s  (/metrics /healthz /readyz)
+  admin       http://%s  (/status /metrics /healthz /readyz)
   the store   %s  (access key %s, secret key %s)
   data        %s%s
   config      %s
