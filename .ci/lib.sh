@@ -30,7 +30,8 @@ need() {
 install_clients() {
   need radosgw=radosgw ceph-mon=ceph-mon ceph-osd=ceph-osd ceph=ceph-common rclone=rclone s3cmd=s3cmd restic=restic \
     curl=curl python3=python3 node=nodejs javac=default-jdk-headless mvn=maven \
-    haproxy=haproxy softhsm2-util=softhsm2 pkcs11-tool=opensc gcc=gcc chromium=chromium
+    haproxy=haproxy softhsm2-util=softhsm2 pkcs11-tool=opensc gcc=gcc chromium=chromium \
+    strace=strace systemd-analyze=systemd openssl=openssl
   # aws-cli and boto3 of a generation that sends checksum trailers; a private environment where the machine has none
   local want='import boto3, cryptography, sys; sys.exit(tuple(map(int, boto3.__version__.split(".")[:2])) < (1, 43))'
   if python3 -c "$want" 2>/dev/null && command -v aws >/dev/null 2>&1 && command -v moto_server >/dev/null 2>&1; then

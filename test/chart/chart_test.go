@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -146,6 +147,10 @@ func TestChartMakesWhatKubernetesKnows(t *testing.T) {
 	for _, values := range goodValues(t) {
 		texts[values] = render(t, chart, "-f", values)
 	}
+	for i, files := range guideValues(t) {
+		texts[fmt.Sprint("values of the guide ", i)] = render(t, chart, files...)
+	}
+	texts[podGuide] = documentBlocks(t, podGuide, "manifest")[0]
 	for name, text := range texts {
 		if out, err := conform(text); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
@@ -243,8 +248,9 @@ func TestChartConfigurationPassesTheProgram(t *testing.T) {
 		}
 		check(values, parse(t, render(t, chart, "-f", values)), secret)
 	}
-	for _, document := range []string{"../../docs/INSTALL.md", chart + "/README.md"} {
-		check(document, parse(t, render(t, chart, "-f", firstExample(t, document))), "r-s3veil-config")
+	check("README.md", parse(t, render(t, chart, "-f", firstExample(t, chart+"/README.md"))), "r-s3veil-config")
+	for _, files := range guideValues(t) {
+		check("the guide", parse(t, render(t, chart, files...)), "r-s3veil-config")
 	}
 	check("app", parse(t, render(t, appWithSidecar(t))), "r-s3veil-config")
 }
