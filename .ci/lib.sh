@@ -51,6 +51,20 @@ tagged_packages() {
   git grep -l '^//go:build integration' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|'
 }
 
+# install_prometheus: promtool and prometheus out of Debian's package, unpacked into the cache and not installed, since
+# installing it starts a server.
+install_prometheus() {
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/s3veil-prometheus dir
+  export S3VEIL_TEST_PROMETHEUS=$cache/usr/bin
+  [ -x "$S3VEIL_TEST_PROMETHEUS/promtool" ] && return
+  dir=$(mktemp -d)
+  as_root apt-get update -qq
+  (cd "$dir" && apt-get download -qq prometheus)
+  mkdir -p "$cache"
+  dpkg-deb -x "$dir"/prometheus_*.deb "$cache"
+  rm -rf "$dir"
+}
+
 vault_version=v1.13.1
 
 vault_cache() {

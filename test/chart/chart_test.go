@@ -201,6 +201,7 @@ func TestChartRefusesContradictions(t *testing.T) {
 		{`mode="sidecar",serviceAccount.automountToken=true`, "serviceAccount.automountToken: not with mode: sidecar"},
 		{`mode="sidecar",image.pullSecrets=[{"name":"a"}]`, "image.pullSecrets: not with mode: sidecar"},
 		{`mode="sidecar",ingress.enabled=true`, "ingress: not with mode: sidecar"},
+		{`mode="sidecar",metrics.dashboard.enabled=true`, "metrics.dashboard: not with mode: sidecar"},
 		{`mode="sidecar",nodeSelector={"a":"b"}`, "nodeSelector: not with mode: sidecar"},
 	} {
 		_, log, err := helm(t, "template", "r", chart, "--kube-version", "1.36.0", "-f", base, "--set-json", c.set)

@@ -134,7 +134,17 @@ func TestChartWithEverything(t *testing.T) {
 		{"ServiceMonitor/veil", []any{"metadata", "labels", "release"}, "prometheus"},
 		{"Service/veil-metrics", []any{"metadata", "labels", "s3veil/metrics"}, "true"},
 		{"PrometheusRule/veil", []any{"metadata", "labels", "release"}, "prometheus"},
+		{"ConfigMap/veil-dashboard", []any{"metadata", "labels", "grafana_dashboard"}, "1"},
+		{"ConfigMap/veil-dashboard", []any{"metadata", "labels", "team"}, "storage"},
+		{"ConfigMap/veil-dashboard", []any{"metadata", "annotations", "grafana_folder"}, "S3"},
 	})
+	dashboard, err := os.ReadFile(chart + "/dashboards/s3veil.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := at(m["ConfigMap/veil-dashboard"], "data", "s3veil.json").(string); strings.TrimSpace(got) != strings.TrimSpace(string(dashboard)) {
+		t.Errorf("the dashboard of the ConfigMap is another: %.200s", got)
+	}
 }
 
 // The pods are replaced when, and only when, something that the chart writes for them changes.

@@ -97,7 +97,7 @@
 {{- range $name := list "podAnnotations" "podLabels" "nodeSelector" "tolerations" "affinity" "priorityClassName" "topologySpreadConstraints" -}}
 {{- if index $v $name -}}{{- fail (printf "%s: not with mode: sidecar; it belongs to the chart of the application" $name) -}}{{- end -}}
 {{- end -}}
-{{- range $name, $on := dict "serviceAccount.annotations" $v.serviceAccount.annotations "serviceAccount.automountToken" $v.serviceAccount.automountToken "image.pullSecrets" $v.image.pullSecrets "service.annotations" $v.service.annotations "autoscaling" $v.autoscaling.enabled "ingress" $v.ingress.enabled "httpRoute" $v.httpRoute.enabled "networkPolicy" $v.networkPolicy.enabled "metrics.serviceMonitor" $v.metrics.serviceMonitor.enabled "metrics.prometheusRule" $v.metrics.prometheusRule.enabled "tls.certManager" $v.tls.certManager.enabled -}}
+{{- range $name, $on := dict "serviceAccount.annotations" $v.serviceAccount.annotations "serviceAccount.automountToken" $v.serviceAccount.automountToken "image.pullSecrets" $v.image.pullSecrets "service.annotations" $v.service.annotations "autoscaling" $v.autoscaling.enabled "ingress" $v.ingress.enabled "httpRoute" $v.httpRoute.enabled "networkPolicy" $v.networkPolicy.enabled "metrics.serviceMonitor" $v.metrics.serviceMonitor.enabled "metrics.prometheusRule" $v.metrics.prometheusRule.enabled "metrics.dashboard" $v.metrics.dashboard.enabled "tls.certManager" $v.tls.certManager.enabled -}}
 {{- if $on -}}{{- fail (printf "%s: not with mode: sidecar; it belongs to the chart of the application" $name) -}}{{- end -}}
 {{- end -}}
 {{- end -}}
