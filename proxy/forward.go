@@ -123,10 +123,13 @@ func (x *exchange) enter() (*s3op.Router, error) {
 
 // findTarget holds a request's target and its Host header against each other and against the rules.
 func (x *exchange) findTarget(f *forward.Forward) error {
-	if n := x.head.count("host"); n != 1 {
+	host := x.head.get("host")
+	switch n := x.head.count("host"); {
+	case n == 0 && x.head.old && x.head.scheme != "": // HTTP/1.0 knows no Host
+		host = x.head.host
+	case n != 1:
 		return forwardMalformed(fmt.Errorf("%d Host headers", n))
 	}
-	host := x.head.get("host")
 	if x.via.connected {
 		if !x.via.target.Is(x.head.host, x.via.target.Port) || !x.via.target.Is(host, x.via.target.Port) {
 			return forwardMalformed(fmt.Errorf("request for %q inside a CONNECT to %s", x.head.host, x.via.target))

@@ -19,6 +19,7 @@ type head struct {
 	query  string // raw, without "?"
 	host   string
 	scheme string        // of a target in absolute form, else empty
+	old    bool          // HTTP/1.0
 	fields []sigv4.Field // names in lower case, in order of arrival
 }
 
@@ -27,6 +28,7 @@ var (
 	errHeaderSyntax  = errors.New("malformed header line")
 	errFraming       = errors.New("unsupported transfer-encoding")
 	errRequestTarget = errors.New("malformed request target")
+	errProtocol      = errors.New("neither HTTP/1.0 nor HTTP/1.1")
 )
 
 // parseHead reads the head of a request. Errors mean 400 and a closed connection: whoever sends such a head may have
@@ -41,7 +43,10 @@ func parseHead(h *fasthttp.RequestHeader) (head, error) {
 
 // parseFields is parseHead without the target.
 func parseFields(h *fasthttp.RequestHeader) (head, error) {
-	out := head{method: methodName(h.Method())}
+	out := head{method: methodName(h.Method()), old: !h.IsHTTP11()}
+	if out.old && string(h.Protocol()) != "HTTP/1.0" {
+		return out, errProtocol
+	}
 	block := string(h.RawHeaders()) // one copy, into which names point that came in lower case, and all values
 	out.fields = make([]sigv4.Field, 0, 2+strings.Count(block, "\n"))
 	var length, transfer int

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -51,6 +52,12 @@ func (x *exchange) relay() error {
 		x.s.metrics.Forward(forwardOutcome(err))
 		return err
 	}
+	if resp.StatusCode == 101 { // it speaks something else from here on, though no Upgrade has been passed on
+		_ = resp.Body.Close()
+		lent.takeBack(x)
+		x.s.metrics.Forward("failed")
+		return forwardError(errSwitched)
+	}
 	x.s.metrics.Forward("relayed")
 	x.code = strconv.Itoa(resp.StatusCode)
 	x.ctx.Response.SetStatusCode(resp.StatusCode)
@@ -64,9 +71,39 @@ func (x *exchange) relay() error {
 		x.ctx.Response.Header.SetContentLength(int(max(resp.ContentLength, 0)))
 		return resp.Body.Close()
 	}
+	if resp.ContentLength < 0 && x.head.old {
+		lent.takeBack(x)
+		x.relayToTheEnd(resp.Body)
+		return nil
+	}
 	x.streaming, x.lent = true, !lent.returned()
 	x.ctx.Response.SetBodyStream(&relayedBody{x: x, src: resp.Body, lent: lent}, int(resp.ContentLength))
 	return nil
+}
+
+var errSwitched = errors.New("the host switches protocols unasked")
+
+// relayToTheEnd sends an answer of unknown length to a client of HTTP/1.0, which knows no chunks: the answer ends with the
+// connection. The engine has no such form, and takes its request back before the answer begins.
+func (x *exchange) relayToTheEnd(body io.ReadCloser) {
+	x.ctx.SetConnectionClose()
+	head := append([]byte(nil), x.ctx.Response.Header.Header()...)
+	stall := x.s.limits.StallTimeout
+	x.ctx.HijackSetNoResponse(true)
+	x.ctx.Hijack(func(c net.Conn) {
+		defer body.Close()
+		buf, n, err := head, len(head), error(nil)
+		for {
+			_ = c.SetWriteDeadline(time.Now().Add(stall))
+			if _, werr := c.Write(buf[:n]); werr != nil || err != nil {
+				return
+			}
+			if len(buf) < 32<<10 {
+				buf = make([]byte, 32<<10)
+			}
+			n, err = body.Read(buf)
+		}
+	})
 }
 
 // lentBody is a request's body in the hands of the client of another host, which may go on reading when it has an answer.

@@ -235,9 +235,14 @@ func (st *state) expectedRegion() string {
 	return "us-east-1"
 }
 
-// headerReceived gives "Expect" its canonical spelling, because the engine compares it by letter.
+// headerReceived gives "Expect" its canonical spelling, because the engine compares it by letter. Clients of HTTP/1.0 get no
+// interim answer (RFC 9110 10.1.1).
 func headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	if v := h.Peek("Expect"); len(v) > 0 && strings.EqualFold(string(v), "100-continue") {
+	switch v := h.Peek("Expect"); {
+	case len(v) == 0:
+	case !h.IsHTTP11():
+		h.Del("Expect")
+	case strings.EqualFold(string(v), "100-continue"):
 		h.Set("Expect", "100-continue")
 	}
 	return fasthttp.RequestConfig{}

@@ -49,13 +49,17 @@ func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// Check judges an address on behalf of a client. A *Refusal says what is wrong with it.
+// Check judges the address of another host on behalf of a client. A *Refusal says what is wrong with it.
 func (f *Forward) Check(to netip.AddrPort, client netip.Addr) error {
 	if err := f.forbidden(to, client); err != nil {
 		return err
 	}
-	if within(f.Deny, plainAddr(to.Addr())) {
+	a := plainAddr(to.Addr())
+	if within(f.Deny, a) {
 		return refuse("%s lies in a network that is denied", to.Addr())
+	}
+	if place, err := f.Classify(Target{a.String(), to.Port()}); err == nil && place.S3 {
+		return refuse("%s is an S3 host of this proxy under another name", netip.AddrPortFrom(a, to.Port()))
 	}
 	return nil
 }

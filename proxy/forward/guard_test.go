@@ -158,6 +158,28 @@ func TestNamesAreCheckedAfterResolutionAndPinned(t *testing.T) {
 	}
 }
 
+// An S3 host that is listed by its address is not reached past interception under a name or another notation of the address.
+func TestAddressesOfS3HostsAreNoOtherHosts(t *testing.T) {
+	f := newTest(t, Options{Hosts: []string{"127.0.0.1:9000", "192.0.2.7", "[2001:db8::7]:9000"}, Tunnel: true, Lookup: func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{near}, nil
+	}})
+	for to, refused := range map[string]bool{"127.0.0.1:9000": true, "[::ffff:127.0.0.1]:9000": true, "[64:ff9b::7f00:1]:9000": true, "192.0.2.7:80": true,
+		"[64:ff9b::c000:207]:80": true, "[2001:db8::7]:9000": true, "127.0.0.1:9001": false, "127.0.0.2:9000": false, "[2001:db8::7]:9001": false} {
+		if err := f.Check(netip.MustParseAddrPort(to), near); isRefusal(err) != refused {
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+	if _, err := f.Dial(t.Context(), Target{"alias.example", 9000}, near); !isRefusal(err) {
+		t.Errorf("a name of the address: %v", err)
+	}
+	for _, authority := range []string{"127.0.0.1:9000", "[::ffff:127.0.0.1]:9000", "[::ffff:7f00:1]:9000"} {
+		target, err := ParseTarget(authority, 0)
+		if place, _ := f.Classify(target); err != nil || !place.S3 {
+			t.Errorf("%s: %+v, %v", authority, place, err)
+		}
+	}
+}
+
 func TestControlSeesWhatIsDialled(t *testing.T) {
 	f := newTest(t, Options{})
 	check := f.Control(near)

@@ -12,25 +12,35 @@ import (
 // maxHello bounds what is held of a client until its first message of TLS is whole.
 const maxHello = 32 << 10
 
+// errHello is TLS whose first message cannot be read: whoever reads it otherwise may find a name in it.
+var errHello = errors.New("TLS whose first message cannot be read")
+
 // helloName reads the name that the beginning of a TLS connection asks for. done is false while more bytes are needed;
-// what is no TLS has no name.
-func helloName(start []byte) (name string, done bool) {
-	if len(start) == 0 {
-		return "", false
+// what is no TLS has no name. TLS that does not begin with a readable message is errHello.
+func helloName(start []byte) (name string, done bool, err error) {
+	if len(start) == 0 || len(start) == 1 && isRecord(start[0]) {
+		return "", false, nil
 	}
-	if start[0] != 22 { // a handshake record (RFC 8446 5.1)
-		return "", true
+	if !isRecord(start[0]) || start[1] != 3 {
+		return "", true, nil
 	}
 	c := &replay{r: bytes.NewReader(start)}
-	err := tls.Server(c, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	err = tls.Server(c, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		name, done = hello.ServerName, true
 		return nil, errSeen
 	}}).Handshake()
-	if done {
-		return name, true
+	switch {
+	case done:
+		return name, true, nil
+	case errors.Is(err, errMore) && len(start) < maxHello:
+		return "", false, nil
 	}
-	return "", !errors.Is(err, errMore) || len(start) >= maxHello
+	return "", true, errHello
 }
+
+// isRecord reports whether a record of TLS may begin with a byte (RFC 8446 5.1): some servers pass over alerts in front of a
+// handshake.
+func isRecord(first byte) bool { return 20 <= first && first <= 24 }
 
 var (
 	errSeen = errors.New("seen")

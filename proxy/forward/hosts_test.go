@@ -141,7 +141,8 @@ func TestPatternsOfHosts(t *testing.T) {
 func TestTargets(t *testing.T) {
 	for text, want := range map[string]string{
 		"Host.Example:443": "host.example:443", "host.example.:80": "host.example:80", "192.0.2.1:1": "192.0.2.1:1",
-		"[::1]:80": "[::1]:80", "my_bucket.s3.amazonaws.com:443": "my_bucket.s3.amazonaws.com:443",
+		"[::1]:80": "[::1]:80", "[::ffff:192.0.2.1]:80": "192.0.2.1:80", "[::FFFF:C000:201]:80": "192.0.2.1:80",
+		"0xyz:80": "0xyz:80", "my_bucket.s3.amazonaws.com:443": "my_bucket.s3.amazonaws.com:443",
 	} {
 		if got, err := ParseTarget(text, 0); err != nil || got.String() != want {
 			t.Errorf("%q: %v, %v", text, got, err)
@@ -153,7 +154,7 @@ func TestTargets(t *testing.T) {
 	if got, err := ParseTarget("[::1]", 80); err != nil || got.String() != "[::1]:80" {
 		t.Errorf("default port: %v, %v", got, err)
 	}
-	for _, bad := range []string{"host", "host:", "host:0", "host:080", "host:+80", "host:65536", "host:http", ":80", "user@host:80", "user:pw@host:80",
+	for _, bad := range []string{"host", "host:", "host:0", "host:080", "host:+80", "host:65536", "host:http", ":80", "2130706433:80", "127.0.0.1.:80", "127.1:80", "0x7f.0.0.1:80", "0177.0.0.1:80", "0x7F000001:80", "10.0.0.0x:80", "0:80", "127.0.0.1.2:80", "user@host:80", "user:pw@host:80",
 		"a b:80", "a/b:80", "::1:80", "[::1:80", "[host]:80", "[::1]x:80", "[fe80::1%eth0]:80", "a..b:80", strings.Repeat("a", 64) + ":80", "h\u00f6st:80", "%31:80", "a\\b:80"} {
 		if got, err := ParseTarget(bad, 0); err == nil {
 			t.Errorf("%q: %v", bad, got)

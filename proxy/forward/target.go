@@ -50,7 +50,7 @@ func ParseTarget(authority string, port uint16) (Target, error) {
 		if a.Zone() != "" {
 			return Target{}, fmt.Errorf("%q has a zone", authority)
 		}
-		return Target{a.String(), port}, nil
+		return Target{a.Unmap().String(), port}, nil // one name for one place
 	}
 	host = normalName(host)
 	if !isName(host) {
@@ -82,8 +82,9 @@ func splitAuthority(authority string) (host, port string, err error) {
 }
 
 // isName reports whether a host consists of labels as the DNS and certificates take them; the underscore is one that exists.
+// What ends in a number is an address in one of the notations that some resolvers read (0x7f.1, 2130706433) and others do not.
 func isName(host string) bool {
-	if host == "" || len(host) > 253 {
+	if host == "" || len(host) > 253 || isNumber(host[strings.LastIndexByte(host, '.')+1:]) {
 		return false
 	}
 	for label := range strings.SplitSeq(host, ".") {
@@ -97,6 +98,15 @@ func isName(host string) bool {
 		}
 	}
 	return true
+}
+
+// isNumber reports whether a label is a number, decimal, octal or hexadecimal (WHATWG URL, "ends in a number").
+func isNumber(label string) bool {
+	digits := "0123456789"
+	if rest, hex := strings.CutPrefix(label, "0x"); hex {
+		label, digits = "0"+rest, "0123456789abcdef"
+	}
+	return label != "" && strings.Trim(label, digits) == ""
 }
 
 // Ports is a range of ports, both included.

@@ -30,6 +30,9 @@ type Tunnel struct {
 // host, and objects would slip past.
 func (f *Forward) NewTunnel(client, host net.Conn) *Tunnel {
 	t := &Tunnel{client: client, host: host, idle: tunnelIdle, forbids: func(name string) error {
+		if _, err := ParseTarget(name, 443); err != nil {
+			return refuse("TLS in a tunnel asks for %q, which is no host", name)
+		}
 		place, err := f.ClassifyName(name)
 		if err == nil && place.S3 {
 			err = refuse("TLS in a tunnel to another host asks for the S3 host %s", name)
@@ -78,11 +81,14 @@ func (t *Tunnel) hello() bool {
 		}
 		n, err := t.read(t.client, start[len(start):cap(start)])
 		start = start[:len(start)+n]
-		name, done := helloName(start)
-		if name != "" {
-			if t.refused = t.forbids(name); t.refused != nil {
-				return false
-			}
+		name, done, unreadable := helloName(start)
+		if unreadable != nil {
+			t.refused = refuse("%v", unreadable)
+		} else if name != "" {
+			t.refused = t.forbids(name)
+		}
+		if t.refused != nil {
+			return false
 		}
 		if done || err != nil {
 			werr := t.write(t.host, start, &t.up)

@@ -3,9 +3,11 @@ package forward
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,21 +141,58 @@ func TestNameOfAHelloInPieces(t *testing.T) {
 	_ = tls.Client(c, &tls.Config{ServerName: "www.example", NextProtos: []string{"h2", strings.Repeat("x", 200)}}).Handshake()
 	all := hello.Bytes()
 	for n := range all {
-		if name, done := helloName(all[:n]); name != "" || done {
-			t.Fatalf("after %d of %d bytes: %q, %t", n, len(all), name, done)
+		if name, done, err := helloName(all[:n]); name != "" || done || err != nil {
+			t.Fatalf("after %d of %d bytes: %q, %t, %v", n, len(all), name, done, err)
 		}
 	}
-	if name, done := helloName(all); name != "www.example" || !done {
-		t.Errorf("whole: %q, %t", name, done)
+	if name, done, err := helloName(all); name != "www.example" || !done || err != nil {
+		t.Errorf("whole: %q, %t, %v", name, done, err)
 	}
-	for _, text := range []string{"GET / HTTP/1.1\r\n", "SSH-2.0", "\x16\x03\x01\x00\x05hello", "\x16garbage that is no TLS at all"} {
-		if name, done := helloName([]byte(text)); name != "" || !done {
-			t.Errorf("%q: %q, %t", text, name, done)
+	for _, text := range []string{"GET / HTTP/1.1\r\n", "SSH-2.0", "\x16garbage that is no TLS at all", "\x80\x2e\x01\x03\x01"} {
+		if name, done, err := helloName([]byte(text)); name != "" || !done || err != nil {
+			t.Errorf("%q: %q, %t, %v", text, name, done, err)
 		}
 	}
-	if _, done := helloName(append([]byte("\x16\x03\x01\x40\x00\x01\x00\xff\xff"), make([]byte, maxHello)...)); !done {
-		t.Error("a hello without an end is waited for")
+}
+
+// Whoever hides the name in TLS from this proxy does not get through to a server that would find it.
+func TestUnreadableTLSIsCut(t *testing.T) {
+	hello := clientHello("s3.eu-west-1.amazonaws.com", 0)
+	for what, start := range map[string][]byte{
+		"a dot at the end of the name": clientHello("s3.eu-west-1.amazonaws.com.", 0),
+		"a space behind the name":      clientHello("s3.eu-west-1.amazonaws.com ", 0),
+		"a zero behind the name":       clientHello("s3.eu-west-1.amazonaws.com\x00", 0),
+		"padded beyond what is held":   clientHello("s3.eu-west-1.amazonaws.com", 40_000),
+		"an alert in front":            append([]byte{21, 3, 1, 0, 2, 1, 0}, hello...),
+		"a change of ciphers in front": append([]byte{20, 3, 3, 0, 1, 1}, hello...),
+		"empty records in front":       append(bytes.Repeat([]byte{22, 3, 1, 0, 0}, 20), hello...),
+		"no hello":                     []byte("\x16\x03\x01\x00\x05hello"),
+	} {
+		client, host, end := tunnelTest(t, newTest(t, Options{Hosts: []string{AWS}}))
+		go func() { _, _ = client.Write(start) }()
+		if n, err := io.ReadFull(host, make([]byte, 1)); err == nil {
+			t.Errorf("%s: %d bytes reach the host", what, n)
+			host.Close()
+		}
+		if o := <-end; !isRefusal(o.err) {
+			t.Errorf("%s: %+v", what, o)
+		}
 	}
+}
+
+// clientHello is a first message of TLS 1.3 in whole records.
+func clientHello(name string, padding int) []byte {
+	u16 := binary.BigEndian.AppendUint16
+	part := func(b []byte) []byte { return append(u16(nil, uint16(len(b))), b...) }
+	extensions := slices.Concat([]byte{0, 21}, part(make([]byte, padding)),
+		[]byte{0, 0}, part(part(append([]byte{0}, part([]byte(name))...))), []byte("\x00\x0a\x00\x04\x00\x02\x00\x1d\x00\x2b\x00\x03\x02\x03\x04"))
+	body := slices.Concat([]byte{3, 3}, make([]byte, 32), []byte{0, 0, 2, 0x13, 1, 1, 0}, part(extensions))
+	message := slices.Concat([]byte{1, 0}, part(body))
+	var out []byte
+	for record := range slices.Chunk(message, 1<<14) {
+		out = append(append(out, 22, 3, 1), part(record)...)
+	}
+	return out
 }
 
 // recorder is a connection that keeps what is sent and never answers.
@@ -169,9 +208,9 @@ func FuzzHelloName(f *testing.F) {
 	f.Add([]byte("\x16\x03\x01\x00\x05hello"))
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, start []byte) {
-		name, done := helloName(start)
-		if name != "" && !done {
-			t.Errorf("a name, and more bytes are waited for")
+		name, done, err := helloName(start)
+		if !done && (name != "" || err != nil) || err != nil && name != "" {
+			t.Errorf("%q, %t, %v", name, done, err)
 		}
 	})
 }

@@ -16,12 +16,16 @@ const (
 	connects    = "proxy/connect.go"
 	relays      = "proxy/relay.go"
 	hostStores  = "proxy/hoststore.go"
+	hellos      = "proxy/forward/hello.go"
+	heads       = "proxy/head.go"
+	servers     = "proxy/server.go"
 )
 
 func init() {
 	for _, file := range []string{forwardPort, connects, relays, hostStores} {
 		filters[file] = "Forward|SignedForTheirClient"
 	}
+	filters[heads], filters[servers] = "Head|OtherVersions", "HTTP10"
 	mutations = append(mutations, auditMutations...)
 	mutations = append(mutations, forwardMutations...)
 }
@@ -61,6 +65,16 @@ var forwardMutations = []mutation{
 	{"leaves as old as the authority", leafNames, "leafLife    = 24 * time.Hour", "leafLife    = 24000 * time.Hour"},
 	{"any password", proxyUsers, "!found || !known || !same", "!found || !known || !same && name == \"\""},
 	{"names in tunnels not read", tunnels, "		if name != \"\" {\n", "		if name == \"-\" {\n"},
+	{"TLS that cannot be read tunnelled", hellos, "	return \"\", true, errHello\n", "	return \"\", true, nil\n"},
+	{"TLS behind an alert not read", hellos, "return 20 <= first && first <= 24", "return first == 22"},
+	{"names in TLS that are none", tunnels, "		if _, err := ParseTarget(name, 443); err != nil {\n", "		if _, err := ParseTarget(name, 443); err != nil && name == \"\" {\n"},
+	{"mapped addresses are other hosts", targets, "return Target{a.Unmap().String(), port}, nil", "return Target{a.String(), port}, nil"},
+	{"numbers are names", targets, "|| isNumber(host", "|| host == \"\" && isNumber(host"},
+	{"S3 addresses under another name", guard, "err == nil && place.S3 {", "err == nil && place.S3 && !a.IsValid() {"},
+	{"protocols switched", relays, "resp.StatusCode == 101", "resp.StatusCode == 100"},
+	{"chunks for HTTP/1.0", relays, "resp.ContentLength < 0 && x.head.old", "resp.ContentLength < -1 && x.head.old"},
+	{"any version of HTTP", heads, "out.old && string(h.Protocol()) != \"HTTP/1.0\"", "out.old && string(h.Protocol()) == \"\""},
+	{"interim answers for HTTP/1.0", servers, "	case !h.IsHTTP11():\n", "	case !h.IsHTTP11() && len(v) == 0:\n"},
 	{"zones and user names in targets", targets, "	if !isName(host) {\n", "	if host == \"\" {\n"},
 	{"Host headers not compared", forwardPort, "	if !target.Is(host, schemePort[x.head.scheme]) {\n", "	if !target.Is(host, schemePort[x.head.scheme]) && host == \"\" {\n"},
 	{"hosts inside a CONNECT not compared", forwardPort, "if !x.via.target.Is(x.head.host, x.via.target.Port) || !x.via.target.Is(host, x.via.target.Port) {", "if x.head.host == \"\" {"},
