@@ -379,3 +379,43 @@ func TestOptionsBeyondTheFormatAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// hollow is a KMS that succeeds without a key, or without a blob.
+type hollow struct {
+	kms.Provider
+	key  kms.Key32
+	blob []byte
+}
+
+func (h hollow) Generate(context.Context, string, kms.Context) (kms.Key32, []byte, error) {
+	return h.key, h.blob, nil
+}
+
+func (h hollow) Unwrap(context.Context, string, []byte, kms.Context) (kms.Key32, error) {
+	return h.key, nil
+}
+
+func TestKeysThatAreNoneAreRefused(t *testing.T) {
+	some := kms.Key32{1}
+	for name, c := range map[string]struct {
+		hollow
+		writes, reads bool
+	}{
+		"a key of zeros":  {hollow{blob: []byte("blob")}, false, false},
+		"no blob":         {hollow{key: some}, false, true},
+		"a blob too long": {hollow{key: some, blob: make([]byte, 1025)}, false, true},
+		"all there is":    {hollow{key: some, blob: make([]byte, 1024)}, true, true},
+	} {
+		r, err := keycache.New(keycache.Options{KEKs: []keycache.KEK{{KID: "main", Provider: &c.hollow, Name: "k"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.ForWriting(t.Context(), "app", "main", "realm", nil); c.writes != (err == nil) {
+			t.Errorf("%s: write: %v", name, err)
+		}
+		if _, err := r.ForReading(t.Context(), "app", "main", []byte("another"), "realm", nil); c.reads != (err == nil) {
+			t.Errorf("%s: read: %v", name, err)
+		}
+		r.Close()
+	}
+}

@@ -130,6 +130,49 @@ func TestExpiredKeysDoNotWriteUnderAPolicyForReads(t *testing.T) {
 	})
 }
 
+// A key that has sealed as much as the format allows seals nothing further, whatever the policy for outages.
+func TestSpentKeysDoNotWriteInAnOutage(t *testing.T) {
+	for name, spend := range map[string]func(r *rig){
+		"uses": func(r *rig) {
+			for range 4 {
+				r.mustWrite("realm")
+			}
+		},
+		"bytes": func(r *rig) {
+			key, err := r.write("realm")
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			key.Charge(1000)
+			key.Release()
+		},
+	} {
+		run(t, keycache.Options{MaxUses: 4, MaxBytes: 1000, Outage: keycache.Outage{Read: time.Hour, WriteCached: true}}, func(r *rig) {
+			r.fail(nil)
+			first := r.mustWrite("other realm")
+			r.fail(kms.ErrUnavailable)
+			if _, err := r.write("realm"); !errors.Is(err, kms.ErrUnavailable) {
+				t.Fatalf("%s: a new realm in an outage: %v", name, err)
+			}
+			r.fail(nil)
+			time.Sleep(2 * time.Second)
+			spend(r)
+			r.fail(kms.ErrUnavailable)
+			for _, age := range []time.Duration{0, time.Second, 15 * time.Minute} {
+				time.Sleep(age)
+				for range 3 {
+					if key, err := r.write("realm"); !errors.Is(err, kms.ErrUnavailable) {
+						t.Errorf("%s, after %v: a spent key writes: %v, %v", name, age, key.Print, err)
+					}
+				}
+			}
+			if key := r.mustWrite("other realm"); key.Print != first.Print {
+				t.Errorf("%s: the key that is not spent does not bridge", name)
+			}
+		})
+	}
+}
+
 func TestKeyRevokedDuringAnOutageStops(t *testing.T) {
 	run(t, keycache.Options{Outage: keycache.Outage{Read: time.Hour, WriteCached: true}}, func(r *rig) {
 		w := r.mustWrite("realm")

@@ -327,3 +327,20 @@ func TestRepeatedCompleteTellsListsThatDifferInLengthsOnly(t *testing.T) {
 	}
 	f.reads(longer, long, partTwo)
 }
+
+// A Complete whose upload is gone does not take the object of another upload for its own, however much they are alike.
+func TestRepeatedCompleteBesideAnotherUpload(t *testing.T) {
+	f := newFixture(t, nil)
+	first, firstTags := f.upload(bigPart, partTwo)
+	if resp, doc := f.complete(first, firstTags, 1, 2); resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, doc)
+	}
+	second, secondTags := f.upload(bigPart, partThree)
+	if resp, doc := f.complete(second, secondTags, 1, 2); resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, doc)
+	}
+	if resp, doc := f.complete(first, firstTags, 1, 2); resp.StatusCode != 404 || !bytes.Contains(doc, []byte("NoSuchUpload")) {
+		t.Errorf("the first one, repeated: %d %s", resp.StatusCode, doc)
+	}
+	f.reads(bigPart, partThree)
+}

@@ -172,6 +172,28 @@ func TestForeignObjectsAreServed(t *testing.T) {
 	}
 }
 
+// Whoever plants foreign objects makes the KMS work for each reading, and is held back as with envelopes that were never seen.
+func TestForeignObjectsCountAsMisses(t *testing.T) {
+	all := foreignVectors(t)
+	f := newFixture(t, func(set *Settings, _ *Options) {
+		set.Buckets[0].Foreign = &Foreign{Keys: foreignKeys(t, all), MaxObject: 1 << 20}
+		set.Cache.MissRate = 0.001
+	})
+	for _, name := range []string{"v2-kms-meta-100", "v2-aes-meta-100"} {
+		meta := map[string]string{}
+		for n, value := range all[name].Meta {
+			meta["x-amz-meta-"+n] = value
+		}
+		f.store.Put("data", name, proxytest.Object{Data: bytes.Clone(all[name].Body), Header: meta})
+		for n, want := range []int{200, map[string]int{"v2-kms-meta-100": 503, "v2-aes-meta-100": 200}[name]} {
+			resp, got := f.do("GET", "/data/"+name, nil)
+			if resp.StatusCode != want || want == 503 && !bytes.Contains(got, []byte("SlowDown")) {
+				t.Errorf("%s, reading %d: %d %.200s", name, n, resp.StatusCode, got)
+			}
+		}
+	}
+}
+
 func TestForeignObjectsBecomeOursWhenCopied(t *testing.T) {
 	f, all := foreignFixture(t, nil)
 	for name, v := range all {

@@ -272,6 +272,7 @@ func TestForwardSmuggling(t *testing.T) {
 		"POST http://" + addr + "/ HTTP/1.1\r\nHost: " + addr + "\r\nContent-Length: 4\r\nContent-Length: 0\r\n\r\n",
 		"POST http://" + addr + "/ HTTP/1.1\r\nHost: " + addr + "\r\nTransfer-Encoding: xchunked\r\n\r\n",
 		"CONNECT other.test:22 HTTP/1.1\r\nHost: other.test:22\r\n\r\n",
+		"CONNECT s3.test:443 HTTP/1.1\r\nHost: s3.test:443\r\nHost: s3.test:443\r\n\r\n",
 		"PUT http://s3.test/data/key HTTP/1.1\r\nHost: s3.test\r\nContent-Length: " + strconv.Itoa(len(hidden)) + "\r\n\r\n",
 	} {
 		c := f.connect()

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"s3veil/proxy/policy"
 	"s3veil/proxy/proxytest"
 	"s3veil/proxy/s3op"
+	"s3veil/proxy/upstream"
 )
 
 // With forward.to: host objects go to the store that the client has asked for, encrypted, and to no other.
@@ -40,6 +42,41 @@ func TestForwardToTheHostAskedFor(t *testing.T) {
 	}
 	if resp, body := f.connect().ask("GET", f.plain("GET", f.addr, "/data/key", "")); resp.StatusCode != 503 {
 		t.Errorf("s3veil itself as the store: %d %s", resp.StatusCode, body)
+	}
+}
+
+// A store that one client may reach is not reached by another's connection to it, and no proxy of the upstream's dials: it would
+// not see the guard.
+func TestForwardToTheHostAskedForIsGuarded(t *testing.T) {
+	asked := proxytest.New(t, "data")
+	host := strings.TrimPrefix(asked.URL, "http://")
+	f := newForwarded(t, func(set *Settings, o *forward.Options) {
+		o.Hosts, o.ToHost = []string{"127.0.0.1"}, true
+		set.Upstreams[0].Proxy = "http://127.0.0.1:1" // nothing listens there
+	})
+	c := f.connect()
+	if resp, body := c.ask("PUT", f.plain("PUT", host, "/data/key", "plain text")); resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	target, err := forward.ParseTarget(host, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := f.s.state.Load()
+	for client, reached := range map[string]bool{"127.0.0.1": true, "::1": true, "192.0.2.33": false, "2001:db8::1": false} {
+		x := &exchange{s: f.s, st: st, source: netip.MustParseAddr(client), head: head{scheme: "http"},
+			via: &via{target: target, place: forward.Place{S3: true, Domain: target.Host}}}
+		o, err := x.storeOf(st.stores["default"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := x.callOn(o.control, &upstream.Request{Op: "GetObject", Method: "GET", Bucket: "data", Key: "key"})
+		if err == nil {
+			resp.Body.Close()
+		}
+		if reached != (err == nil) {
+			t.Errorf("for a client from %s: %v", client, err)
+		}
 	}
 }
 

@@ -53,6 +53,7 @@ func TestSpoofedAndMixedMetadata(t *testing.T) {
 		"V1 not switched on":             {v1, nil, "", ErrLegacy},
 		"no signal":                      {map[string]string{"color": "blue"}, nil, "", ErrMalformed},
 		"signal's neighbours alone":      {map[string]string{"x-amz-iv": v2["x-amz-iv"], "x-amz-cek-alg": gcmName}, nil, "", ErrMalformed},
+		"commitment, another spelling":   {v3, map[string]string{"x-amz-d": respelled(v3["x-amz-d"])}, "", ErrMalformed},
 		"message id of the wrong length": {v3, map[string]string{"x-amz-i": v2["x-amz-iv"]}, "", ErrMalformed},
 	} {
 		meta := maps.Clone(c.base)
@@ -60,6 +61,25 @@ func TestSpoofedAndMixedMetadata(t *testing.T) {
 		delete(meta, c.without)
 		if _, err := Parse(meta, false); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+// respelled is base64 of the same bytes with other spare bits, which a lenient decoder takes.
+func respelled(text string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	last := len(strings.TrimRight(text, "=")) - 1
+	return text[:last] + string(alphabet[strings.IndexByte(alphabet, text[last])+1]) + text[last+1:]
+}
+
+// The KMS has bound the wrapped key to the algorithm of the content, and the content may not be opened with another one.
+func TestContextNamesTheAlgorithmOfTheContent(t *testing.T) {
+	v := vectors(t)["v2-kms-meta-100.json"]
+	for _, c := range []struct{ cipher, iv string }{{cbcName, "AAECAwQFBgcICQoLDA0ODw=="}, {gcmName, v.Meta["x-amz-iv"]}} {
+		meta := maps.Clone(v.Meta)
+		meta["x-amz-cek-alg"], meta["x-amz-iv"] = c.cipher, c.iv
+		if _, err := Parse(meta, true); (c.cipher == gcmName) != (err == nil) || err != nil && !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", c.cipher, err)
 		}
 	}
 }

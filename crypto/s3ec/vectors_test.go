@@ -3,7 +3,11 @@ package s3ec
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha1"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -12,6 +16,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"s3veil/crypto/kms"
@@ -246,4 +251,95 @@ type failing struct {
 
 func (f failing) Unwrap(context.Context, string, []byte, kms.Context) (kms.Key32, error) {
 	return kms.Key32{}, f.err
+}
+
+// The wrapped key names the algorithm that it is for, and a key of any other length is none.
+func TestWrappedKeysAreForTheirContent(t *testing.T) {
+	v := vectors(t)["v2-rsa-meta-100.json"]
+	keys := v.keys(t)
+	h, err := v.header(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := filled(32, 5)
+	for name, c := range map[string]struct {
+		plain []byte
+		good  bool
+	}{
+		"its own":           {slices.Concat([]byte{32}, data, []byte(gcmName)), true},
+		"another algorithm": {slices.Concat([]byte{32}, data, []byte(cbcName)), false},
+		"no algorithm":      {slices.Concat([]byte{32}, data), false},
+		"another length":    {slices.Concat([]byte{16}, data[:16], []byte(gcmName)), false},
+		"a wrong length":    {slices.Concat([]byte{31}, data, []byte(gcmName)), false},
+	} {
+		if h.EDK, err = rsa.EncryptOAEP(sha1.New(), rand.Reader, &keys.RSA[0].PublicKey, c.plain, nil); err != nil {
+			t.Fatal(err)
+		}
+		got, err := keys.Open(t.Context(), h)
+		if c.good && (err != nil || !bytes.Equal(got[:], data)) || !c.good && !errors.Is(err, ErrNoKey) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	block, err := aes.NewCipher(keys.AES[0][:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	edk := slices.Concat(data[:16], bytes.Repeat([]byte{16}, 16)) // a key of 16 bytes and its padding
+	for i := 0; i < len(edk); i += 16 {
+		block.Encrypt(edk[i:], edk[i:])
+	}
+	if _, err := keys.Open(t.Context(), &Header{Version: V1, Cipher: CBC, Wrapping: ECB, EDK: edk}); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("a key of 16 bytes: %v", err)
+	}
+}
+
+func TestLengthsThatCannotBe(t *testing.T) {
+	for name, c := range map[string]struct {
+		h      Header
+		stored int64
+		good   bool
+	}{
+		"GCM":                    {Header{Cipher: GCM, PlainLen: -1}, 116, true},
+		"GCM, as declared":       {Header{Cipher: GCM, PlainLen: 100}, 116, true},
+		"GCM, not as declared":   {Header{Cipher: GCM, PlainLen: 99}, 116, false},
+		"GCM, no tag":            {Header{Cipher: GCM, PlainLen: -1}, 15, false},
+		"GCM, the longest":       {Header{Cipher: GCMDerived, PlainLen: -1}, MaxObject + 16, true},
+		"GCM, more than one can": {Header{Cipher: GCMDerived, PlainLen: -1}, MaxObject + 17, false},
+		"CBC":                    {Header{Cipher: CBC, PlainLen: -1}, 112, true},
+		"CBC, as declared":       {Header{Cipher: CBC, PlainLen: 100}, 112, true},
+		"CBC, whole blocks":      {Header{Cipher: CBC, PlainLen: 112}, 112, false},
+		"CBC, not as declared":   {Header{Cipher: CBC, PlainLen: 90}, 112, false},
+		"CBC, half a block":      {Header{Cipher: CBC, PlainLen: -1}, 104, false},
+		"CBC, nothing":           {Header{Cipher: CBC, PlainLen: -1}, 0, false},
+	} {
+		if _, _, err := PlainSize(&c.h, c.stored); c.good != (err == nil) || err != nil && !errors.Is(err, ErrContent) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What the writer declared is the length, also where the padding says another one, and padding is of one kind of bytes.
+func TestLengthsAndPaddingOfCBC(t *testing.T) {
+	key := kms.Key32(filled(32, 1))
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(declared int64, end ...byte) ([]byte, error) {
+		padded := append(filled(112-len(end), 2), end...)
+		body := make([]byte, len(padded))
+		cipher.NewCBCEncrypter(block, filled(16, 3)).CryptBlocks(body, padded)
+		return Open(&Header{Cipher: CBC, IV: filled(16, 3), PlainLen: declared}, key, body)
+	}
+	for declared, good := range map[int64]bool{-1: true, 109: true, 108: false, 110: false} {
+		if got, err := open(declared, 3, 3, 3); good && (err != nil || len(got) != 109) || !good && !errors.Is(err, ErrContent) {
+			t.Errorf("declared as %d: %d bytes, %v", declared, len(got), err)
+		}
+	}
+	for _, end := range [][]byte{{3, 2, 3}, {2, 3, 3}, {0}, {17}, {255}} {
+		if got, err := open(-1, end...); !errors.Is(err, ErrContent) {
+			t.Errorf("padding that ends in %v: %d bytes, %v", end, len(got), err)
+		}
+	}
 }

@@ -121,7 +121,11 @@ func TestLinesAreWhatJSONWouldBe(t *testing.T) {
 	odd.Key = "a\"b\\c<d>&\n\x00\x7f\u2028é\xff"
 	odd.Milliseconds = 1234567.25
 	odd.Time = time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600))
-	for _, r := range []Record{{}, full(), odd, {Side: SourceSide, Lost: 3, ClaimedKey: "ASIA"}, {Milliseconds: 0.001, Status: -1, BytesIn: 1 << 62}} {
+	list := []Record{{}, full(), odd, {Side: SourceSide, Lost: 3, ClaimedKey: "ASIA"}, {Milliseconds: 0.001, Status: -1, BytesIn: 1 << 62}}
+	for c := range 0x100 {
+		list = append(list, Record{Key: string([]byte{'a', byte(c), 'b'})})
+	}
+	for _, r := range list {
 		want, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)

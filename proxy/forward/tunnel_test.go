@@ -121,6 +121,8 @@ func TestTunnelsToS3InDisguiseAreCut(t *testing.T) {
 		if refused {
 			if err == nil {
 				t.Errorf("%s: bytes reach the host", name)
+				client.Close()
+				host.Close()
 			}
 			if o := <-end; !isRefusal(o.err) || !strings.Contains(o.err.Error(), name) {
 				t.Errorf("%s: %+v", name, o)
@@ -177,6 +179,18 @@ func TestUnreadableTLSIsCut(t *testing.T) {
 		if o := <-end; !isRefusal(o.err) {
 			t.Errorf("%s: %+v", what, o)
 		}
+	}
+	var records []byte // of one message of 60,000 bytes
+	for len(records) <= maxHello {
+		records = append(records, 22, 3, 1, 0x40, 0)
+		records = append(records, make([]byte, 0x4000)...)
+	}
+	copy(records[5:], []byte{1, 0, 60_000 >> 8, 60_000 & 0xff})
+	if _, done := helloName(records[:maxHello-1]); done {
+		t.Error("a long hello is not waited for")
+	}
+	if _, done := helloName(records[:maxHello]); !done {
+		t.Error("a hello in many records is waited for without an end")
 	}
 }
 

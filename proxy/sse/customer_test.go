@@ -38,7 +38,18 @@ func TestCustomerKeyOpensWhatItWrapped(t *testing.T) {
 			t.Errorf("another key: %v", err)
 		}
 	}
+	// What is under a key of zeros, which anybody can make, opens under no key that was never there.
+	var zeros kms.Key32
+	planted := kms.SealBlob(&zeros, kms.LabelSSEC, &bound, kms.RealmContext("realm", nil))
+	for _, unusable := range []string{"short", secret + "and more"} {
+		if _, err := customerKey(t, unusable).OpenKey(planted, "realm"); !errors.Is(err, kms.ErrBadCiphertext) {
+			t.Errorf("%q opens what lies under zeros: %v", unusable, err)
+		}
+	}
 	k.Zero()
+	if _, err := k.OpenKey(planted, "realm"); err == nil {
+		t.Error("a zeroed key opens what lies under zeros")
+	}
 	if k.key != (kms.Key32{}) {
 		t.Error("the key is still there")
 	}
@@ -46,6 +57,17 @@ func TestCustomerKeyOpensWhatItWrapped(t *testing.T) {
 		t.Error("a zeroed key opens")
 	}
 	(*CustomerKey)(nil).Zero()
+}
+
+func TestHeadersThatHoldCustomerKeys(t *testing.T) {
+	for name, want := range map[string]bool{
+		"x-amz-server-side-encryption-customer-key": true, "x-amz-copy-source-server-side-encryption-customer-key": true,
+		"x-amz-server-side-encryption-customer-key-md5": false, "x-amz-server-side-encryption": false, "x-amz-copy-source": false,
+	} {
+		if Secret(name) != want {
+			t.Errorf("%s: %t", name, !want)
+		}
+	}
 }
 
 func TestCustomerKeyDoesNotPrintItself(t *testing.T) {

@@ -140,7 +140,7 @@ func (c *Client) message(ctx context.Context, t *course) (*message, error) {
 		m.target += "?" + query
 	}
 	if c.proxy != nil && !t.at.end.secure {
-		m.target = t.at.end.scheme() + "://" + t.at.end.host("") + m.target
+		m.target = t.at.end.scheme() + "://" + host + m.target // which is what counts, not the Host header (RFC 9112 3.2.2)
 		if c.proxy.auth != "" {
 			defer func() { m.header = append(m.header, Field{Name: "proxy-authorization", Value: c.proxy.auth}) }()
 		}

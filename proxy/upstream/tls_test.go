@@ -193,6 +193,10 @@ func TestProxy(t *testing.T) {
 	if _, body, err := do(t, c, get()); body != "by proxy" || err != nil {
 		t.Errorf("http: %q, %v", body, err)
 	}
+	c = newClient(t, "http://store.invalid:9000", func(o *Options) { o.Proxy, o.PathStyle = via, false })
+	if _, body, err := do(t, c, get()); body != "by proxy" || err != nil {
+		t.Errorf("http, the bucket in the host: %q, %v", body, err)
+	}
 	c = newClient(t, secure.URL, func(o *Options) { o.TLS = trust })
 	if status, _, err := do(t, c, get()); status != 200 || err != nil {
 		t.Errorf("without: %d, %v", status, err)
@@ -200,6 +204,7 @@ func TestProxy(t *testing.T) {
 	want := []string{
 		"CONNECT " + strings.TrimPrefix(secure.URL, "https://") + " Basic dTpw",
 		"GET http://store.invalid:9000/b/k Basic dTpw",
+		"GET http://b.store.invalid:9000/k Basic dTpw",
 	}
 	if strings.Join(seen, "\n") != strings.Join(want, "\n") {
 		t.Errorf("proxy saw %q", seen)
