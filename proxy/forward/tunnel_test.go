@@ -186,11 +186,11 @@ func TestUnreadableTLSIsCut(t *testing.T) {
 		records = append(records, make([]byte, 0x4000)...)
 	}
 	copy(records[5:], []byte{1, 0, 60_000 >> 8, 60_000 & 0xff})
-	if _, done := helloName(records[:maxHello-1]); done {
-		t.Error("a long hello is not waited for")
+	if _, done, err := helloName(records[:maxHello-1]); done || err != nil {
+		t.Errorf("a long hello is not waited for: %v", err)
 	}
-	if _, done := helloName(records[:maxHello]); !done {
-		t.Error("a hello in many records is waited for without an end")
+	if _, done, err := helloName(records[:maxHello]); !done || err == nil {
+		t.Errorf("a hello in many records is waited for without an end: %v", err)
 	}
 }
 
