@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,18 +27,21 @@ func TestRecoveryPageAgainstAStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	var blocks []string
-	for _, m := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(page, -1) {
-		blocks = append(blocks, string(m[1]))
-	}
-	if len(blocks) < 3 || !strings.Contains(blocks[0], "get-object") || !strings.Contains(blocks[1], "--bucket copy") || !strings.Contains(blocks[2], "put-object") {
-		t.Fatal("the page has other commands than this test runs")
+	for _, begin := range []string{"mkdir copy\n", "mkdir plain\n", "export TARGET=recovered\n"} {
+		_, block, ok := strings.Cut(string(page), "```sh run\n"+begin)
+		block, _, end := strings.Cut(block, "```")
+		if !ok || !end {
+			t.Fatalf("the page has no block that begins with %q", begin)
+		}
+		blocks = append(blocks, begin+block)
 	}
 	store := servers.MustStart(t, servers.Versity)
 	client := store.Client()
 	for _, name := range []string{"all-headers", "multipart-unaligned", "second-name-wins"} {
 		t.Run(name, func(t *testing.T) {
 			v, dir, keys := copyOf(t, name)
-			bucket, target := servers.NewBucket(t, client), servers.NewBucket(t, client)
+			bucket := servers.NewBucket(t, client)
+			target := bucket + "-recovered"
 			upload(t, client, bucket, dir, v.Pairs("header"))
 
 			work := t.TempDir()
@@ -52,14 +54,14 @@ func TestRecoveryPageAgainstAStore(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for _, block := range blocks[:3] {
-				block = strings.NewReplacer("STORE-BUCKET", bucket, "--bound BUCKET", "--bound bkt", "REALM", "default", "TARGET", target).Replace(block)
-				cmd := exec.Command("sh", "-ec", block)
+			for i, block := range blocks {
+				cmd := exec.Command("sh", "-ec", strings.ReplaceAll(block, "TARGET=recovered", "TARGET="+target))
 				cmd.Dir = work
-				cmd.Env = append(servers.CleanEnv(), "AWS_ACCESS_KEY_ID="+store.AccessKey, "AWS_SECRET_ACCESS_KEY="+store.SecretKey, "AWS_DEFAULT_REGION="+servers.Region,
+				cmd.Env = append(servers.CleanEnv(), "STORE_BUCKET="+bucket, "BOUND=bkt", "REALM=default",
+					"AWS_ACCESS_KEY_ID="+store.AccessKey, "AWS_SECRET_ACCESS_KEY="+store.SecretKey, "AWS_DEFAULT_REGION="+servers.Region,
 					"AWS_ENDPOINT_URL="+store.Endpoint, "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent")
 				if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "warning") {
-					t.Fatalf("%v\n%s\n%s", err, block, out)
+					t.Fatalf("block %d: %v\n%s\n%s", i, err, block, out)
 				}
 			}
 			got, err := client.GetObject(context.Background(), &s3.GetObjectInput{Bucket: &target, Key: aws.String(string(v.Bytes("key")))})

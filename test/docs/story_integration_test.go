@@ -27,20 +27,21 @@ type story struct {
 	replace *strings.Replacer
 	env     []string
 	output  string // of the last commands
+	spare   string // a free port
 }
 
 // newStory starts a store and prepares a directory that looks like a clone of the repository with an operator's machine around.
 func newStory(t *testing.T, more ...string) *story {
 	t.Helper()
 	store := servers.MustStart(t, servers.Versity)
-	ports, err := servers.FreePorts(3)
+	ports, err := servers.FreePorts(5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &story{t: t, dir: t.TempDir()}
+	s := &story{t: t, dir: t.TempDir(), spare: fmt.Sprint(ports[4])}
 	address := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	pairs := append(more, "127.0.0.1:9000", strings.TrimPrefix(store.Endpoint, "http://"), "127.0.0.1:8080", address(0), "0.0.0.0:8080", address(0),
-		"127.0.0.1:8081", address(1), "127.0.0.1:3128", address(2), "store-access-key", store.AccessKey, "store-secret-key", store.SecretKey,
+		"127.0.0.1:8081", address(1), "127.0.0.1:3128", address(2), "127.0.0.1:8082", address(3), "store-access-key", store.AccessKey, "store-secret-key", store.SecretKey,
 		" -o s3veil -g s3veil", "")
 	for _, f := range folders {
 		pairs = append(pairs, f, s.dir+f)
