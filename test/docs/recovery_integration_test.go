@@ -54,10 +54,9 @@ func TestRecoveryPageRecovers(t *testing.T) {
 sed -i '/^s3 =/,$d' aws.config
 aws --profile store s3 mb s3://lost
 aws --profile store s3 sync s3://photos s3://lost
-aws --profile store s3api head-object --bucket lost --key film --query Metadata
 aws --profile veil s3api get-object --bucket lost --key film nothing 2>&1 || true
 `})
-	if !strings.Contains(s.output, "ObjectNotEncrypted") || !strings.Contains(s.output, "{}") {
+	if !strings.Contains(s.output, "ObjectNotEncrypted") {
 		t.Errorf("aws-cli 1 keeps metadata of large objects: the table of section 4 is out of date\n%s", s.output)
 	}
 	if _, err := os.Stat(filepath.Join(s.dir, "plain", "index.json")); err != nil {
