@@ -149,7 +149,7 @@ func (x *exchange) declaredChecksum() (*[2]byte, error) {
 	switch kind {
 	case "":
 	case "FULL_OBJECT":
-		if a == checksum.SHA1 || a == checksum.SHA256 {
+		if !a.IsCRC() {
 			return nil, s3err.Request(fmt.Sprintf("The FULL_OBJECT checksum type cannot be used with the %s checksum algorithm.", strings.ToLower(a.String())))
 		}
 		full = true

@@ -117,7 +117,7 @@ func (x *exchange) checksumHeaders() []sigv4.Field {
 }
 
 // errAlgorithm names the algorithms that there are.
-var errAlgorithm = s3err.Request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+var errAlgorithm = s3err.Request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]")
 
 // checkSDKAlgorithm holds x-amz-sdk-checksum-algorithm against the checksum that it announces, None for none.
 func (x *exchange) checkSDKAlgorithm(promised checksum.Algorithm) error {

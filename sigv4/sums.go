@@ -14,7 +14,7 @@ const hashBlock = 32 << 10
 
 // sums computes every hash a body needs, each once, and compares them with what was promised.
 type sums struct {
-	hashes   [checksum.SHA256 + 1]hash.Hash
+	hashes   [checksum.Last + 1]hash.Hash
 	md5      hash.Hash
 	active   []hash.Hash
 	wantMD5  []byte

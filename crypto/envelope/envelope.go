@@ -94,6 +94,11 @@ const (
 	CRC64NVME byte = 0x03
 	SHA1      byte = 0x04
 	SHA256    byte = 0x05
+	SHA512    byte = 0x06
+	MD5       byte = 0x07
+	XXHASH64  byte = 0x08
+	XXHASH3   byte = 0x09
+	XXHASH128 byte = 0x0a
 )
 
 // ChecksumLen returns the bytes of an algorithm's value, or 0 for an unknown algorithm.
@@ -101,12 +106,16 @@ func ChecksumLen(algorithm byte) int {
 	switch algorithm {
 	case CRC32, CRC32C:
 		return 4
-	case CRC64NVME:
+	case CRC64NVME, XXHASH64, XXHASH3:
 		return 8
+	case MD5, XXHASH128:
+		return 16
 	case SHA1:
 		return 20
 	case SHA256:
 		return 32
+	case SHA512:
+		return 64
 	}
 	return 0
 }

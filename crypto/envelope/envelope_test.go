@@ -289,7 +289,7 @@ func TestParseText(t *testing.T) {
 }
 
 func TestSealRefuses(t *testing.T) {
-	md5, declared, bad := [16]byte{}, [2]byte{1, 0}, [2]byte{9, 0}
+	md5, declared, bad := [16]byte{}, [2]byte{1, 0}, [2]byte{11, 0}
 	for _, c := range []struct {
 		name   string
 		change func(*envelope.Header, *envelope.Location, *envelope.Attributes)
@@ -323,7 +323,7 @@ func TestSealRefuses(t *testing.T) {
 			a.Checksum = &envelope.Checksum{Algorithm: envelope.SHA1, Value: make([]byte, 19)}
 		}, envelope.ErrEnvelope},
 		{"unknown checksum", func(_ *envelope.Header, _ *envelope.Location, a *envelope.Attributes) {
-			a.Checksum = &envelope.Checksum{Algorithm: 6}
+			a.Checksum = &envelope.Checksum{Algorithm: 11}
 		}, envelope.ErrEnvelope},
 		{"declared checksum in a single PUT", func(_ *envelope.Header, _ *envelope.Location, a *envelope.Attributes) { a.Declared = &declared }, envelope.ErrEnvelope},
 		{"unknown declared checksum", func(h *envelope.Header, _ *envelope.Location, a *envelope.Attributes) {

@@ -167,7 +167,7 @@ func UnknownAmzHeader(op Op, names []string) string {
 		}
 		if algorithm, ok := strings.CutPrefix(name, "x-amz-checksum-"); ok {
 			switch algorithm {
-			case "crc32", "crc32c", "crc64nvme", "sha1", "sha256", "algorithm", "type", "mode":
+			case "crc32", "crc32c", "crc64nvme", "sha1", "sha256", "sha512", "md5", "xxhash64", "xxhash3", "xxhash128", "algorithm", "type", "mode":
 				continue
 			}
 			return name

@@ -19,6 +19,12 @@ const (
 // ChecksumText is a checksum element: Name as in "ChecksumCRC32C", Value as it stands there.
 type ChecksumText struct{ Name, Value string }
 
+// checksumNames are the checksum elements of a part. Source: CompletedPart in the S3 API reference.
+var checksumNames = map[string]bool{
+	"ChecksumCRC32": true, "ChecksumCRC32C": true, "ChecksumCRC64NVME": true, "ChecksumMD5": true, "ChecksumSHA1": true,
+	"ChecksumSHA256": true, "ChecksumSHA512": true, "ChecksumXXHASH64": true, "ChecksumXXHASH3": true, "ChecksumXXHASH128": true,
+}
+
 // CompletedPart is a part in CompleteMultipartUpload. ETag is the client's form.
 type CompletedPart struct {
 	Number    int
@@ -75,8 +81,7 @@ func completedPart(d *doc, i int32) (CompletedPart, error) {
 				return p, s3err.Argument("Part number must be an integer between 1 and 10000, inclusive.", "partNumber", strconv.Itoa(n))
 			}
 			p.Number = n
-		case name == "ChecksumCRC32", name == "ChecksumCRC32C", name == "ChecksumCRC64NVME", name == "ChecksumSHA1",
-			name == "ChecksumSHA256":
+		case checksumNames[name]:
 			p.Checksums = append(p.Checksums, ChecksumText{name, strings.TrimSpace(value)})
 		case strings.HasPrefix(name, "Checksum"):
 			return p, s3err.Unimplemented(name)

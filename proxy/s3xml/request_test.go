@@ -46,7 +46,7 @@ func TestCompleteRefusesWhatS3Refuses(t *testing.T) {
 		"<Part><PartNumber>1</PartNumber><PartNumber>2</PartNumber><ETag>a</ETag></Part>": "MalformedXML",
 		"<Part><PartNumber>1</PartNumber><ETag><b/></ETag></Part>":                        "MalformedXML",
 		"<Part><PartNumber>1</PartNumber><ETag>a</ETag><New/></Part>":                     "MalformedXML",
-		"<Part><PartNumber>1</PartNumber><ETag>a</ETag><ChecksumXXHASH64/></Part>":        "NotImplemented",
+		"<Part><PartNumber>1</PartNumber><ETag>a</ETag><ChecksumSHA384/></Part>":          "NotImplemented",
 		part("0", "a"):                  "InvalidArgument",
 		part("-1", "a"):                 "InvalidArgument",
 		part("10001", "a"):              "InvalidArgument",

@@ -1,10 +1,12 @@
-// Package checksum is the table of S3's additional checksums and their computation. Values are bytes in S3's order (CRCs
-// big-endian); S3 writes them in base64. Source: "Checking object integrity" of the S3 user guide.
+// Package checksum is the table of S3's additional checksums and their computation. Values are bytes in S3's order (CRCs and
+// XXH big-endian); S3 writes them in base64. Source: "Checking object integrity" of the S3 user guide.
 package checksum
 
 import (
+	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -12,7 +14,9 @@ import (
 	"hash/crc32"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/minio/crc64nvme"
+	"github.com/zeebo/xxh3"
 )
 
 // Algorithm is the algorithm byte of FORMAT.md 5.4; it is S3's list in a fixed order.
@@ -26,7 +30,15 @@ const (
 	CRC64NVME
 	SHA1
 	SHA256
+	SHA512
+	MD5
+	XXHASH64
+	XXHASH3
+	XXHASH128
 )
+
+// Last is the algorithm with the greatest number.
+const Last = XXHASH128
 
 // headerPrefix precedes the algorithm's name in headers and trailers.
 const headerPrefix = "x-amz-checksum-"
@@ -50,10 +62,17 @@ var table = [...]struct {
 	CRC64NVME: {"CRC64NVME", headerPrefix + "crc64nvme", 8, func() hash.Hash { return crc64nvme.New() }},
 	SHA1:      {"SHA1", headerPrefix + "sha1", sha1.Size, sha1.New},
 	SHA256:    {"SHA256", headerPrefix + "sha256", sha256.Size, sha256.New},
+	SHA512:    {"SHA512", headerPrefix + "sha512", sha512.Size, sha512.New},
+	MD5:       {"MD5", headerPrefix + "md5", md5.Size, md5.New},
+	XXHASH64:  {"XXHASH64", headerPrefix + "xxhash64", 8, func() hash.Hash { return xxhash.New() }},
+	XXHASH3:   {"XXHASH3", headerPrefix + "xxhash3", 8, func() hash.Hash { return xxh3.New() }},
+	XXHASH128: {"XXHASH128", headerPrefix + "xxhash128", 16, func() hash.Hash { return xxh3.New128() }},
 }
 
 // All lists every algorithm but None.
-func All() []Algorithm { return []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256} }
+func All() []Algorithm {
+	return []Algorithm{CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128}
+}
 
 // Valid reports whether a is an algorithm of this table, None excluded.
 func (a Algorithm) Valid() bool { return a > None && int(a) < len(table) }

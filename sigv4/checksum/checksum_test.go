@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Check values of "123456789": the CRC catalogue for the CRCs, FIPS 180 implementations for the hashes.
+// Check values of "123456789": the CRC catalogue for the CRCs, FIPS 180 and RFC 1321
+// implementations for the hashes, the reference implementation (xxhsum) for XXH.
 var known = []struct {
 	alg    Algorithm
 	name   string
@@ -21,6 +22,11 @@ var known = []struct {
 	{CRC64NVME, "CRC64NVME", "x-amz-checksum-crc64nvme", "ae8b14860a799888", "rosUhgp5mIg="},
 	{SHA1, "SHA1", "x-amz-checksum-sha1", "f7c3bc1d808e04732adf679965ccc34ca7ae3441", "98O8HYCOBHMq32eZZczDTKeuNEE="},
 	{SHA256, "SHA256", "x-amz-checksum-sha256", "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="},
+	{SHA512, "SHA512", "x-amz-checksum-sha512", "d9e6762dd1c8eaf6d61b3c6192fc408d4d6d5f1176d0c29169bc24e71c3f274ad27fcd5811b313d681f7e55ec02d73d499c95455b6b5bb503acf574fba8ffe85", "2eZ2LdHI6vbWGzxhkvxAjU1tXxF20MKRabwk5xw/J0rSf81YEbMT1oH35V7ALXPUmclUVba1u1A6z1dPuo/+hQ=="},
+	{MD5, "MD5", "x-amz-checksum-md5", "25f9e794323b453885f5181f1b624d0b", "JfnnlDI7RTiF9RgfG2JNCw=="},
+	{XXHASH64, "XXHASH64", "x-amz-checksum-xxhash64", "8cb841db40e6ae83", "jLhB20DmroM="},
+	{XXHASH3, "XXHASH3", "x-amz-checksum-xxhash3", "72dcb18b67a17dff", "ctyxi2ehff8="},
+	{XXHASH128, "XXHASH128", "x-amz-checksum-xxhash128", "33119477ede5dcd5e9716427681d5860", "MxGUd+3l3NXpcWQnaB1YYA=="},
 }
 
 func TestKnownValues(t *testing.T) {
@@ -62,17 +68,17 @@ func TestNames(t *testing.T) {
 			t.Errorf("FromHeader(%q) = %v, %v", k.header, a, ok)
 		}
 	}
-	for _, name := range []string{"", "crc", "SHA512", "MD5", "XXHASH64", "CRC32 "} {
+	for _, name := range []string{"", "crc", "SHA384", "XXH64", "XXHASH", "CRC32 "} {
 		if a, ok := Parse(name); ok || a != None {
 			t.Errorf("Parse(%q) = %v, %v", name, a, ok)
 		}
 	}
-	for _, name := range []string{"", "x-amz-checksum-", "x-amz-checksum-type", "x-amz-checksum-sha512", "crc32"} {
+	for _, name := range []string{"", "x-amz-checksum-", "x-amz-checksum-type", "x-amz-checksum-sha384", "crc32"} {
 		if a, ok := FromHeader(name); ok || a != None {
 			t.Errorf("FromHeader(%q) = %v, %v", name, a, ok)
 		}
 	}
-	if None.Valid() || Algorithm(6).Valid() || None.String() != "" {
+	if None.Valid() || (Last + 1).Valid() || None.String() != "" {
 		t.Error("None and unknown numbers are no algorithms")
 	}
 }
@@ -89,7 +95,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func TestMisusePanics(t *testing.T) {
-	for _, a := range []Algorithm{None, 6, 255} {
+	for _, a := range []Algorithm{None, Last + 1, 255} {
 		func() {
 			defer func() {
 				if recover() == nil {

@@ -4,7 +4,7 @@ import base64, hmac, re
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-P, SUMS = 65536, {1: 4, 2: 4, 3: 8, 4: 20, 5: 32}  # plaintext of a package; checksum algorithms and their lengths (5.4)
+P, SUMS = 65536, {1: 4, 2: 4, 3: 8, 4: 20, 5: 32, 6: 64, 7: 16, 8: 8, 9: 8, 10: 16}  # plaintext of a package; checksum algorithms and their lengths (5.4)
 # attribute: length (None: any), then single PUT, multipart, token: R required, O optional, - forbidden, F with flag b1 (5.4)
 TABLE = {1: (32, "RRR"), 2: (16, "RRR"), 3: (8, "R--"), 4: (32, "RR-"), 5: (8, "RR-"), 6: (16, "O--"), 7: (None, "O--"),
          8: (None, "FF-"), 9: (32, "-OO"), 10: (32, "--O"), 0x80: (1, "OOO"), 0x81: (2, "-OO")}

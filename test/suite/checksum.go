@@ -1,17 +1,25 @@
 package suite
 
 import (
+	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/xml"
+	"fmt"
 	"hash/crc32"
 	"hash/crc64"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/cespare/xxhash/v2"
+	"github.com/zeebo/xxh3"
 )
 
 var checksumCases = []Case{
@@ -19,6 +27,8 @@ var checksumCases = []Case{
 	{"Checksum_computed_by_the_SDK_round_trips", checksumSDK},
 	{"Checksum_wrong_value_refused", checksumWrong},
 	{"Checksum_of_parts", checksumParts},
+	{"Checksum_of_parts_in_algorithms_the_SDK_does_not_compute", checksumDigests},
+	{"Checksum_in_a_trailer_in_every_algorithm", checksumTrailer},
 	{"Checksum_of_a_full_multipart_object", checksumFull},
 	{"Checksum_absent_on_ranges", checksumRange},
 }
@@ -42,6 +52,19 @@ func sumOf(algorithm types.ChecksumAlgorithm, b []byte) string {
 	case types.ChecksumAlgorithmSha256:
 		s := sha256.Sum256(b)
 		raw = s[:]
+	case types.ChecksumAlgorithmSha512:
+		s := sha512.Sum512(b)
+		raw = s[:]
+	case types.ChecksumAlgorithmMd5:
+		s := md5.Sum(b)
+		raw = s[:]
+	case types.ChecksumAlgorithmXxhash64:
+		raw = binary.BigEndian.AppendUint64(nil, xxhash.Sum64(b))
+	case types.ChecksumAlgorithmXxhash3:
+		raw = binary.BigEndian.AppendUint64(nil, xxh3.Hash(b))
+	case types.ChecksumAlgorithmXxhash128:
+		s := xxh3.Hash128(b).Bytes()
+		raw = s[:]
 	}
 	return base64.StdEncoding.EncodeToString(raw)
 }
@@ -49,8 +72,14 @@ func sumOf(algorithm types.ChecksumAlgorithm, b []byte) string {
 // Checksum returns the base64 checksum of b by the algorithm's S3 name.
 func Checksum(algorithm string, b []byte) string { return sumOf(types.ChecksumAlgorithm(algorithm), b) }
 
+// algorithms are those that the SDK computes; digests are the newer ones, of which it sends given values alone.
 var algorithms = []types.ChecksumAlgorithm{types.ChecksumAlgorithmCrc32, types.ChecksumAlgorithmCrc32c,
 	types.ChecksumAlgorithmCrc64nvme, types.ChecksumAlgorithmSha1, types.ChecksumAlgorithmSha256}
+
+var digests = []types.ChecksumAlgorithm{types.ChecksumAlgorithmSha512, types.ChecksumAlgorithmMd5,
+	types.ChecksumAlgorithmXxhash64, types.ChecksumAlgorithmXxhash3, types.ChecksumAlgorithmXxhash128}
+
+func everyAlgorithm() []types.ChecksumAlgorithm { return slices.Concat(algorithms, digests) }
 
 // headerOf is the header of an algorithm.
 func headerOf(a types.ChecksumAlgorithm) string {
@@ -64,7 +93,7 @@ func (e *Env) putSum(a types.ChecksumAlgorithm, body []byte, value string) rawAn
 }
 
 func checksumKept(e *Env) {
-	for _, a := range algorithms {
+	for _, a := range everyAlgorithm() {
 		for _, n := range []int{0, 10, 100_000, 3 << 20} {
 			body := Data(n, uint64(n))
 			want := sumOf(a, body)
@@ -100,7 +129,7 @@ func checksumSDK(e *Env) {
 }
 
 func checksumWrong(e *Env) {
-	for _, a := range algorithms {
+	for _, a := range everyAlgorithm() {
 		for _, n := range []int{10, 2 << 20} {
 			got := e.putSum(a, Data(n, 1), sumOf(a, []byte("something else")))
 			if got.status != 400 || got.code != "BadDigest" {
@@ -128,6 +157,69 @@ func checksumParts(e *Env) {
 		e.Ok(err)
 		got, _ := e.Get("k", func(in *s3.GetObjectInput) { in.ChecksumMode = types.ChecksumModeEnabled })
 		e.Same(string(a), got, append(append([]byte{}, bodies[0]...), bodies[1]...))
+	}
+}
+
+// checksumDigests uploads parts with composite checksums: the object's is that of the parts', with their number.
+func checksumDigests(e *Env) {
+	bodies := [][]byte{Data(5<<20, 1), Data(100, 2)}
+	for _, a := range digests {
+		r := e.request("POST", "/"+e.Bucket+"/k", nil)
+		r.query, r.header["x-amz-checksum-algorithm"] = "uploads=", string(a)
+		made := e.do(r)
+		var upload struct{ UploadId string }
+		e.Ok(xml.Unmarshal(made.body, &upload))
+		Equal(e, "type of Create", made.header.Get("x-amz-checksum-type"), "COMPOSITE")
+		var list, sums strings.Builder
+		for i, b := range bodies {
+			sum := sumOf(a, b)
+			r := e.request("PUT", "/"+e.Bucket+"/k", b)
+			r.query, r.header[headerOf(a)] = fmt.Sprintf("partNumber=%d&uploadId=%s", i+1, url.QueryEscape(upload.UploadId)), sum
+			out := e.do(r)
+			Equal(e, string(a)+" of part", out.header.Get(headerOf(a)), sum)
+			fmt.Fprintf(&list, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag><Checksum%s>%s</Checksum%[3]s></Part>", i+1,
+				out.header.Get("Etag"), a, sum)
+			raw, _ := base64.StdEncoding.DecodeString(sum)
+			sums.Write(raw)
+		}
+		r = e.request("POST", "/"+e.Bucket+"/k", []byte("<CompleteMultipartUpload>"+list.String()+"</CompleteMultipartUpload>"))
+		r.query = "uploadId=" + url.QueryEscape(upload.UploadId)
+		want := sumOf(a, []byte(sums.String())) + "-2"
+		if done := e.do(r); done.status != 200 || !strings.Contains(string(done.body), want) {
+			e.Fatalf("%s: %d %s, want %s", a, done.status, done.body, want)
+		}
+		r = e.request("GET", "/"+e.Bucket+"/k", nil)
+		r.header["x-amz-checksum-mode"] = "ENABLED"
+		got := e.do(r)
+		e.Same(string(a), got.body, slices.Concat(bodies...))
+		Equal(e, string(a)+" of GET", got.header.Get(headerOf(a)), want)
+		Equal(e, string(a)+" type of GET", got.header.Get("x-amz-checksum-type"), "COMPOSITE")
+	}
+}
+
+// checksumTrailer sends checksums behind the body.
+func checksumTrailer(e *Env) {
+	body := Data(1000, 3)
+	for _, a := range everyAlgorithm() {
+		put := func(sum string) rawAnswer {
+			r := e.request("PUT", "/"+e.Bucket+"/"+string(a), fmt.Appendf(nil, "3e8\r\n%s\r\n0\r\n%s:%s\r\n\r\n", body, headerOf(a), sum))
+			r.hash = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+			r.header["x-amz-trailer"], r.header["x-amz-decoded-content-length"] = headerOf(a), "1000"
+			r.header["content-encoding"] = "aws-chunked"
+			return e.do(r)
+		}
+		if got := put(sumOf(a, body[1:])); got.status != 400 || got.code != "BadDigest" {
+			e.Errorf("%s: %d %s, want 400 BadDigest", a, got.status, got.code)
+		}
+		e.Absent(string(a))
+		if got := put(sumOf(a, body)); got.status != 200 {
+			e.Errorf("%s: %d %s", a, got.status, got.code)
+		}
+		r := e.request("GET", "/"+e.Bucket+"/"+string(a), nil)
+		r.header["x-amz-checksum-mode"] = "ENABLED"
+		got := e.do(r)
+		e.Same(string(a), got.body, body)
+		Equal(e, string(a)+" of GET", got.header.Get(headerOf(a)), sumOf(a, body))
 	}
 }
 

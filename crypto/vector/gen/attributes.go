@@ -27,7 +27,7 @@ func (c *corpus) envelopeAttributes() {
 	bad("md5-short", "envelope", "MD5 of 15 bytes", good+tlv(6, string(seq(0, 15))))
 	bad("checksum-empty", "envelope", "checksum without an algorithm", good+tlv(7, ""))
 	bad("checksum-00", "envelope", "unknown checksum algorithm", good+tlv(7, "\x00"))
-	bad("checksum-06", "envelope", "unknown checksum algorithm", good+tlv(7, "\x06"+string(seq(0, 16))))
+	bad("checksum-0b", "envelope", "unknown checksum algorithm", good+tlv(7, "\x0b"+string(seq(0, 16))))
 	bad("checksum-crc32-short", "envelope", "CRC32 of 3 bytes", good+tlv(7, "\x01"+string(seq(0, 3))))
 	bad("checksum-sha256-long", "envelope", "SHA-256 of 33 bytes", good+tlv(7, "\x05"+string(seq(0, 33))))
 	bad("asked-empty", "envelope", "attribute 80 without a value", good+tlv(0x80, ""))
@@ -48,7 +48,8 @@ func (c *corpus) goodAttributes() {
 	good := env1().tlvs
 	for name, algorithm := range map[string]struct {
 		id, length int
-	}{"crc32": {1, 4}, "crc32c": {2, 4}, "crc64nvme": {3, 8}, "sha1": {4, 20}, "sha256": {5, 32}} {
+	}{"crc32": {1, 4}, "crc32c": {2, 4}, "crc64nvme": {3, 8}, "sha1": {4, 20}, "sha256": {5, 32},
+		"sha512": {6, 64}, "md5": {7, 16}, "xxhash64": {8, 8}, "xxhash3": {9, 8}, "xxhash128": {10, 16}} {
 		e := env1()
 		e.tlvs = good + tlv(7, string([]byte{byte(algorithm.id)})+string(seq(0, algorithm.length)))
 		c.goodEnvelope("attr-checksum-"+name, "a checksum", single, e)
