@@ -26,17 +26,20 @@ func users(store *servers.Store) []user {
 }
 
 // enrol makes the users at the store, and gives Ceph RGW the keys that the suite asks for by name.
-func enrol(store *servers.Store, people []user) error {
+func enrol(store *servers.Store, people []user, python string) error {
 	conf := filepath.Join(store.Dir, "ceph.conf")
 	for _, u := range people[1:] {
 		var cmd *exec.Cmd
-		if store.Kind == servers.RGW {
+		switch store.Kind {
+		case servers.RGW:
 			cmd = exec.Command("radosgw-admin", "-c", conf, "user", "create", "--uid", u.id, "--display-name", u.display,
 				"--access-key", u.access, "--secret", u.secret)
 			if u.tenant != "" {
 				cmd.Args = append(cmd.Args, "--tenant", u.tenant)
 			}
-		} else {
+		case servers.MinIO:
+			cmd = exec.Command(python, "-c", minioUser, strings.TrimPrefix(store.Endpoint, "http://"), store.AccessKey, store.SecretKey, u.access, u.secret)
+		default:
 			program, err := servers.VersityProgram()
 			if err != nil {
 				return err
@@ -44,13 +47,29 @@ func enrol(store *servers.Store, people []user) error {
 			cmd = exec.Command(program, "admin", "-a", store.AccessKey, "-s", store.SecretKey, "-er", store.Endpoint,
 				"create-user", "-a", u.access, "-s", u.secret, "-r", "userplus")
 		}
+		cmd.Env = servers.CleanEnv()
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w: %s", u.section, err, out)
 		}
 	}
-	if store.Kind != servers.RGW {
-		return nil
+	if store.Kind == servers.RGW {
+		return keys(conf)
 	}
+	return nil
+}
+
+// minioUser makes a user of MinIO's admin API, by the package minio of PyPI.
+const minioUser = `import sys
+from minio import MinioAdmin
+from minio.credentials import StaticProvider
+where, root, secret, user, password = sys.argv[1:]
+admin = MinioAdmin(where, credentials=StaticProvider(root, secret), secure=False)
+admin.user_add(user, password)
+admin.policy_set("readwrite", user=user)
+`
+
+// keys lets Ceph RGW encrypt without TLS, under the keys of the suite's configuration.
+func keys(conf string) error {
 	for _, kv := range [][2]string{{"rgw_crypt_require_ssl", "false"}, {"rgw_crypt_s3_kms_backend", "testing"},
 		{"rgw_crypt_s3_kms_encryption_keys", "testkey-1=YmluCmJvb3N0CmJvb3N0LWJ1aWxkCmNlcGguY29uZgo= testkey-2=aWIKTWFrZWZpbGUKbWFuCm91dApzcmMKVGVzdGluZwo="}} {
 		out, err := exec.Command("ceph", "-c", conf, "config", "set", "client.admin", kv[0], kv[1]).CombinedOutput()

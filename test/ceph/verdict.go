@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// verdict is what pytest said of one test; message is its last line where it failed.
+// verdict is what pytest said of one test, which its node id names; message is its last line where it failed.
 type verdict struct {
 	passed, skipped bool
 	message         string
@@ -47,16 +47,34 @@ func parseVerdicts(text []byte) (map[string]verdict, error) {
 	}
 	out := map[string]verdict{}
 	for _, c := range r.Cases {
-		v := out[c.Name]
+		id := strings.ReplaceAll(c.Class, ".", "/") + ".py::" + c.Name
+		v := out[id]
 		bad := append(c.Failures, c.Errors...)
 		v.skipped = v.skipped || c.Skipped != nil
 		if len(bad) > 0 {
 			v.message = strings.ReplaceAll(bad[0].Message, "\n", " ")
 		}
 		v.passed = !v.skipped && v.message == ""
-		out[c.Name] = v
+		out[id] = v
 	}
 	return out, nil
+}
+
+// failures are the ids of the tests that failed, in order.
+func failures(verdicts map[string]verdict) []string {
+	var out []string
+	for _, id := range slices.Sorted(maps.Keys(verdicts)) {
+		if v := verdicts[id]; !v.passed && !v.skipped {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// unreachable reports the message of a test that found nobody to answer it.
+func unreachable(message string) bool {
+	return strings.Contains(message, "EndpointConnectionError") || strings.Contains(message, "ConnectionClosedError") ||
+		strings.Contains(message, "ConnectionError") || strings.Contains(message, "ServiceUnavailable")
 }
 
 // categories sort tests by name; the first that fits decides.
@@ -92,14 +110,14 @@ func category(name string) string {
 	return "buckets"
 }
 
-// compare writes a table by category, and each test that the bare store passes and s3veil fails.
+// compare writes a table by category, each test that the bare store passes and s3veil fails, and each the other way round.
 func compare(w io.Writer, bare, veil map[string]verdict) error {
 	type row struct{ ran, bare, veil, both int }
 	rows := map[string]*row{}
 	var all row
-	var lost []string
+	var lost, gained []string
 	for _, name := range slices.Sorted(maps.Keys(bare)) {
-		c := category(name)
+		c := category(name[strings.LastIndex(name, ":")+1:])
 		if rows[c] == nil {
 			rows[c] = &row{}
 		}
@@ -119,7 +137,10 @@ func compare(w io.Writer, bare, veil map[string]verdict) error {
 			}
 		}
 		if bare[name].passed && !veil[name].passed {
-			lost = append(lost, fmt.Sprintf("%s\t%s\t%s", c, name, veil[name].message))
+			lost = append(lost, fmt.Sprintf("- %s\t%s\t%s", c, name, veil[name].message))
+		}
+		if !bare[name].passed && veil[name].passed {
+			gained = append(gained, fmt.Sprintf("+ %s\t%s\t%s", c, name, bare[name].message))
 		}
 	}
 	rows["all"] = &all
@@ -129,6 +150,7 @@ func compare(w io.Writer, bare, veil map[string]verdict) error {
 		fmt.Fprintf(w, "| %s | %d | %d | %d | %d |\n", c, r.ran, r.bare, r.veil, r.both)
 	}
 	slices.Sort(lost)
-	_, err := fmt.Fprintln(w, "\n"+strings.Join(lost, "\n"))
+	slices.Sort(gained)
+	_, err := fmt.Fprintln(w, "\n"+strings.Join(append(lost, gained...), "\n"))
 	return err
 }
