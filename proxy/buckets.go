@@ -172,17 +172,39 @@ func (st *state) keepsForOthers(b *bucket) bool {
 	return false
 }
 
-// sweepReserved removes every version under the reserved prefix when the bucket holds nothing else and has no open upload.
-// Keys in front of the prefix are on the first page; those behind it are looked for before anything is removed, since the
-// prefix may fill pages and without manifests objects cannot be read.
+// sweepReserved removes every version under the reserved prefix when the bucket holds nothing else. Open uploads end first,
+// as they do with their bucket on S3: none of them can become an object any more whose manifest is being removed. One that
+// became one until then is among the keys that are looked for after that.
 func (x *exchange) sweepReserved() (bool, error) {
-	open, err := x.hasUploads()
-	if err != nil || open {
+	if only, err := x.onlyReserved(); err != nil || !only {
 		return false, err
 	}
-	if behind, more, err := x.rawVersions(s3xml.AfterReserved); err != nil || more || len(behind) > 0 {
+	aborted, err := x.abortUploads()
+	if err != nil {
 		return false, err
 	}
+	if aborted {
+		if only, err := x.onlyReserved(); err != nil || !only {
+			return false, err
+		}
+	}
+	return x.removeReserved()
+}
+
+// onlyReserved reports whether the bucket holds versions under the reserved prefix and no others. Keys in front of the prefix
+// are on the first page; those behind it are looked for apart, since the prefix may fill pages and without manifests objects
+// cannot be read.
+func (x *exchange) onlyReserved() (bool, error) {
+	keys, _, err := x.rawVersions("")
+	if err != nil || len(keys) == 0 || slices.ContainsFunc(keys, func(k rawKey) bool { return !s3op.Reserved(k.Key) }) {
+		return false, err
+	}
+	behind, more, err := x.rawVersions(s3xml.AfterReserved)
+	return err == nil && !more && len(behind) == 0, err
+}
+
+// removeReserved removes page after page, and stops at the first key that is another.
+func (x *exchange) removeReserved() (bool, error) {
 	for range 10000 { // pages
 		keys, more, err := x.rawVersions("")
 		if err != nil {
@@ -205,24 +227,49 @@ func (x *exchange) sweepReserved() (bool, error) {
 	return false, errors.New("reserved prefix does not get empty")
 }
 
-func (x *exchange) hasUploads() (bool, error) {
+// abortUploads ends the open uploads of a bucket, page by page until there are none, and reports whether there were any.
+func (x *exchange) abortUploads() (any bool, err error) {
+	for range 10000 { // pages
+		open, err := x.openUploads()
+		if err != nil || len(open) == 0 {
+			return any, err
+		}
+		any = true
+		for _, u := range open {
+			resp, err := x.call(&upstream.Request{Op: "AbortMultipartUpload", Method: "DELETE", Key: u.Key, Query: uploadQuery(u.UploadID), Idempotent: true})
+			if err != nil {
+				return any, err
+			}
+			if resp.Status >= 300 && resp.Status != 404 {
+				return any, fmt.Errorf("sweep: %w", x.storeError(resp))
+			}
+			if err := resp.Body.Close(); err != nil {
+				return any, err
+			}
+		}
+	}
+	return any, errors.New("uploads do not end")
+}
+
+// openUploads is the first page of open uploads but s3veil's own.
+func (x *exchange) openUploads() ([]s3xml.Upload, error) {
 	resp, err := x.call(&upstream.Request{Op: "ListMultipartUploads", Method: "GET", Idempotent: true, Query: []upstream.Param{{Name: "uploads", Bare: true}}})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	if resp.Status != 200 {
-		return false, x.storeError(resp)
+		return nil, x.storeError(resp)
 	}
 	defer resp.Body.Close()
 	doc, err := readDocument(resp.Body)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	page, err := s3xml.ParseUploads(doc)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	return len(page.Uploads) > 0, nil
+	return page.Uploads, nil
 }
 
 // rawVersions reads the first page of the bucket's versions behind a key, as the store has them. Stores without versioning

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"bytes"
+	"encoding/xml"
 	"fmt"
+	"sync"
 	"testing"
 
 	"s3veil/proxy/proxytest"
@@ -59,5 +61,83 @@ func TestDeleteBucketOfARuleThatNamesItsOwnBucket(t *testing.T) {
 	r.litter("data", 3)
 	if got := r.code("DELETE", "/data", nil); got != "204" {
 		t.Errorf("%s", got)
+	}
+}
+
+// startUpload starts an upload of data/k with one part and returns its id and the document that completes it.
+func (r *settingRig) startUpload() (id, list string) {
+	_, doc := r.must("POST", "/data/k?uploads=", nil)
+	var made struct{ UploadId string }
+	if err := xml.Unmarshal(doc, &made); err != nil {
+		r.t.Fatal(err)
+	}
+	resp, _ := r.must("PUT", "/data/k?partNumber=1&uploadId="+made.UploadId, []byte("part"))
+	return made.UploadId, "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + resp.Header.Get("Etag") + "</ETag></Part></CompleteMultipartUpload>"
+}
+
+// Open uploads end with their bucket, as on S3.
+func TestDeleteBucketEndsOpenUploads(t *testing.T) {
+	r := newSettingRig(t, nil)
+	r.litter("data", 3)
+	id, list := r.startUpload()
+	r.startUpload()
+	if got := r.code("DELETE", "/data", nil); got != "204" {
+		t.Errorf("%s", got)
+	}
+	r.must("PUT", "/data", nil)
+	if got := r.code("POST", "/data/k?uploadId="+id, []byte(list)); got != "404 NoSuchUpload" {
+		t.Errorf("a Complete afterwards: %s", got)
+	}
+}
+
+// The uploads of a bucket that is not empty go on, and so do those of one that is not kept by anything of s3veil's.
+func TestDeleteBucketKeepsTheUploadsOfABucketThatStays(t *testing.T) {
+	r := newSettingRig(t, nil)
+	r.litter("data", 1500)
+	r.must("PUT", "/data/zebra", []byte("hello"))
+	id, list := r.startUpload()
+	if got := r.code("DELETE", "/data", nil); got != "409 BucketNotEmpty" {
+		t.Errorf("%s", got)
+	}
+	r.must("POST", "/data/k?uploadId="+id, []byte(list))
+	if _, got := r.must("GET", "/data/k", nil); string(got) != "part" {
+		t.Errorf("%q", got)
+	}
+	r = newSettingRig(t, nil)
+	r.startUpload()
+	remove := r.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op != "DeleteBucket" {
+			return nil
+		}
+		return &proxytest.Answer{Status: 409, Body: []byte("<Error><Code>BucketNotEmpty</Code></Error>")}
+	}})
+	defer remove()
+	if got := r.code("DELETE", "/data", nil); got != "409 BucketNotEmpty" || r.store.Uploads("data") != 1 {
+		t.Errorf("a store that keeps buckets for their uploads: %s, %d uploads", got, r.store.Uploads("data"))
+	}
+}
+
+// An upload that is completed just before it would have been aborted is an object, whose manifest stays.
+func TestDeleteBucketLosesAgainstACompleteThatCameFirst(t *testing.T) {
+	r := newSettingRig(t, nil)
+	r.litter("data", 1500)
+	id, list := r.startUpload()
+	var once sync.Once
+	remove := r.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op == "AbortMultipartUpload" {
+			once.Do(func() { r.must("POST", "/data/k?uploadId="+id, []byte(list)) })
+		}
+		return nil
+	}})
+	defer remove()
+	if got := r.code("DELETE", "/data", nil); got != "409 BucketNotEmpty" {
+		t.Errorf("%s", got)
+	}
+	r.s.caches.manifests.Purge()
+	if _, got := r.must("GET", "/data/k", nil); string(got) != "part" {
+		t.Errorf("%q", got)
+	}
+	if n := len(r.store.Keys("data")); n < 1502 {
+		t.Errorf("%d objects are left", n)
 	}
 }

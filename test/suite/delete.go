@@ -13,6 +13,7 @@ var deleteCases = []Case{
 	{"DeleteObjects_reports_every_key", deleteMany},
 	{"DeleteObjects_quiet", deleteQuiet},
 	{"DeleteBucket_when_empty_only", deleteBucket},
+	{"DeleteBucket_ends_open_uploads", deleteUploads},
 }
 
 func deleteOne(e *Env) {
@@ -58,4 +59,24 @@ func deleteBucket(e *Env) {
 	e.Ok(err)
 	_, err = e.C.HeadBucket(e.Ctx, &s3.HeadBucketInput{Bucket: &bucket})
 	e.Fails(err, 404)
+}
+
+// deleteUploads: what is not an object yet does not keep its bucket, with and without objects before it.
+func deleteUploads(e *Env) {
+	for _, used := range []bool{false, true} {
+		e.Bucket = servers.NewBucket(e, e.C)
+		if used {
+			e.multipart("gone", Data(5<<20, 1), Data(10, 2))
+			_, err := e.C.DeleteObject(e.Ctx, &s3.DeleteObjectInput{Bucket: &e.Bucket, Key: aws.String("gone")})
+			e.Ok(err)
+		}
+		id := e.create("k")
+		_, err := e.C.UploadPart(e.Ctx, &s3.UploadPartInput{Bucket: &e.Bucket, Key: aws.String("k"), UploadId: &id,
+			PartNumber: aws.Int32(1), Body: reader(Data(10, 1))})
+		e.Ok(err)
+		_, err = e.C.DeleteBucket(e.Ctx, &s3.DeleteBucketInput{Bucket: &e.Bucket})
+		e.Ok(err)
+		_, err = e.C.HeadBucket(e.Ctx, &s3.HeadBucketInput{Bucket: &e.Bucket})
+		e.Fails(err, 404)
+	}
 }
