@@ -19,7 +19,7 @@ var hoistedMutations = []mutation{
 	{"headers in URLs of version 2 decide nothing", routing, " || strings.EqualFold(p.Name, \"AWSAccessKeyId\")", ""},
 	{"line breaks in headers from URLs", hoists, "!isToken(p.Name) || hasControl(p.Value)", "!isToken(p.Name)"},
 	{"wrapping of foreign keys downgraded", foreign, "h.Wrapping == KMS && bound", "h.Wrapping == KMS && bound && h.Version == V3"},
-	{"manifests in front of objects swept", sweeps, "err == nil && !more && len(behind) == 0", "err == nil"},
+	{"manifests in front of objects swept", sweeps, "err == nil && !more && len(behind) == 0", "err == nil && (more || len(behind) >= 0)"},
 	{"manifests of uploads completed meanwhile swept", sweeps, "if aborted {", "if aborted && err != nil {"},
 	{"uploads of a bucket that stays aborted", sweeps, "if only, err := x.onlyReserved(); err != nil || !only {\n		return", "if _, err := x.onlyReserved(); err != nil {\n		return"},
 	{"manifests of other buckets swept", sweeps, "if x.st.keepsForOthers(&x.bucket) {", "if x.st.keepsForOthers(&x.bucket) && notEmpty == nil {"},
