@@ -24,6 +24,8 @@ type sizeKey struct{ store, bucket, key, etag string }
 type listedSize struct {
 	sealed, known bool
 	content       int64 // with known: what arithmetic does not tell
+	// algorithm and kind are those of the checksum kept with the object, as listings show them, empty for none.
+	algorithm, kind string
 }
 
 // The bounds of the caches, in entries. A manifest of 10,000 uneven parts takes about 400 KiB, a usual one less than 1 KiB.

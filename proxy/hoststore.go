@@ -132,12 +132,27 @@ func (clientCredentials) Retrieve(ctx context.Context) (sigv4.Credential, error)
 	return *c, nil
 }
 
+// Unsigned reports whether the request comes from nobody in particular: it goes up as it came, and the store decides what it
+// has opened to everybody.
+func (clientCredentials) Unsigned(ctx context.Context) bool {
+	c, ok := ctx.Value(credentialKey{}).(*sigv4.Credential)
+	return ok && c == &nobody
+}
+
+// nobody stands for the client of unsigned requests in their context.
+var nobody sigv4.Credential
+
 // Expired has nothing to renew.
 func (clientCredentials) Expired() {}
 
 // signing is the context in which requests to the store are signed for a client.
 func (st *state) signing(c *client) context.Context {
-	if !st.clientSigns || c == nil || c.credential.Secret == "" {
+	switch {
+	case !st.clientSigns || c == nil:
+		return nil
+	case c == st.anonymous:
+		return context.WithValue(backgroundContext, credentialKey{}, &nobody)
+	case c.credential.Secret == "":
 		return nil
 	}
 	return context.WithValue(backgroundContext, credentialKey{}, &c.credential)

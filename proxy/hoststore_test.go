@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -104,11 +105,66 @@ func TestRequestsAreSignedForTheirClient(t *testing.T) {
 			t.Errorf("%s %s: %q", c.Op, c.Target, a)
 		}
 	}
-	resp, err := http.Get("http://" + f.addr + "/data/copy")
-	if err != nil {
-		t.Fatal(err)
+}
+
+// With upstream.credentials: client unsigned requests go up unsigned, those for manifests too: the store decides what it has
+// opened to everybody.
+func TestUnsignedRequestsGoUpUnsigned(t *testing.T) {
+	f := newFixture(t, func(set *Settings, _ *Options) {
+		set.Upstreams[0].ClientCredentials, set.Upstreams[0].Credentials = true, nil
+		set.Clients = append(set.Clients, Client{Anonymous: true,
+			Policy: policy.Client{Rules: []policy.Rule{{Buckets: []string{"data"}, Actions: []s3op.Class{s3op.Read, s3op.Write}}}}})
+	})
+	id, etags := f.upload([]byte("part"))
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, doc)
 	}
-	if resp.Body.Close(); resp.StatusCode != 403 {
-		t.Errorf("an anonymous request: %d", resp.StatusCode)
+	f.s.caches.manifests.Purge()
+	f.store.Forget()
+	ask := func(method, target string, body []byte) (int, string) {
+		t.Helper()
+		req, err := http.NewRequest(method, "http://"+f.addr+target, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		got, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(got)
+	}
+	if status, got := ask("GET", "/data/key", nil); status != 200 || got != "part" {
+		t.Errorf("a multipart object: %d %q", status, got)
+	}
+	for _, n := range []int{10, 100_000} {
+		if status, got := ask("PUT", "/data/open", make([]byte, n)); status != 200 {
+			t.Errorf("%d bytes: %d %s", n, status, got)
+		}
+	}
+	if status, _ := ask("GET", "/other/key", nil); status != 403 {
+		t.Errorf("a bucket of no rule: %d", status)
+	}
+	calls := f.store.Calls()
+	for _, c := range calls {
+		if a := c.Header.Get("Authorization"); a != "" {
+			t.Errorf("%s %s: %q", c.Op, c.Target, a)
+		}
+	}
+	if len(calls) < 4 {
+		t.Errorf("%d calls", len(calls))
+	}
+	defer f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Header.Get("Authorization") != "" {
+			return nil
+		}
+		return &proxytest.Answer{Status: 403, Header: http.Header{}, Body: []byte("<Error><Code>AccessDenied</Code></Error>")}
+	}})()
+	if status, _ := ask("GET", "/data/key", nil); status != 403 {
+		t.Errorf("what the store denies to everybody: %d", status)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/upstream"
+	"s3veil/sigv4/checksum"
 )
 
 // listObjects answers ListObjects, ListObjectsV2 and ListObjectVersions: plaintext sizes, the reserved prefix hidden and the
@@ -122,6 +123,7 @@ func (x *exchange) measure(entries []s3xml.Entry) error {
 }
 
 func (l listedSize) apply(e *s3xml.Entry) {
+	e.ChecksumAlgorithm, e.ChecksumType = l.algorithm, l.kind
 	switch {
 	case l.known:
 		e.Size = l.content
@@ -152,26 +154,33 @@ func (x *exchange) measureOne(e *s3xml.Entry) (listedSize, error) {
 	case entry == "" && x.bucket.rule.Foreign != nil:
 		return x.measureForeign(e, resp)
 	case entry != "" && x.bucket.rule.ListExact:
-		return x.measureParts(e, resp, entry), nil
+		return x.measureSealed(e, resp, entry), nil
 	}
 	return listedSize{sealed: entry != ""}, nil
 }
 
-// measureParts looks into the part table of a multipart object, or the length of a padded one, whose size arithmetic bounds only
-// (FORMAT.md 8.4, 8.5). What cannot be
-// opened, for want of a customer's key say, keeps that bound.
-func (x *exchange) measureParts(e *s3xml.Entry, resp *upstream.Response, entry string) listedSize {
-	estimate := listedSize{sealed: true}
+// measureSealed looks into the part table of a multipart object, or the length of a padded one, whose size arithmetic bounds only
+// (FORMAT.md 8.4, 8.5), and at the checksum that an object keeps. What cannot be opened, for want of a customer's key say, keeps
+// that bound and shows none.
+func (x *exchange) measureSealed(e *s3xml.Entry, resp *upstream.Response, entry string) listedSize {
+	found := listedSize{sealed: true}
 	sealed, err := envelope.ParseText(entry)
-	if err != nil || isExact(sealed.Header()) {
-		return estimate
+	if err != nil {
+		return found
 	}
 	o, err := x.openObject(&x.bucket, e.Key, resp, nil)
 	if err != nil {
-		return estimate
+		return found
 	}
 	defer o.forget()
-	return listedSize{sealed: true, known: true, content: o.content}
+	if !isExact(sealed.Header()) {
+		found.known, found.content = true, o.content
+	}
+	if header, _, kind, ok := o.checksum(); ok {
+		a, _ := checksum.FromHeader(header)
+		found.algorithm, found.kind = a.String(), kind
+	}
+	return found
 }
 
 // listMultipartUploads answers ListMultipartUploads. The store knows only its own upload ids; what the client gets serves

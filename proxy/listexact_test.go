@@ -51,3 +51,37 @@ func TestExactListings(t *testing.T) {
 		}
 	}
 }
+
+// TestExactListingsNameChecksums: the algorithm and type that an object keeps, as on S3, in lists of objects and of versions; none
+// of the store's own, and none of an object that does not open.
+func TestExactListingsNameChecksums(t *testing.T) {
+	for _, exact := range []bool{false, true} {
+		f := newFixture(t, func(set *Settings, _ *Options) { set.Buckets[0].ListExact = exact })
+		f.must("PUT", "/data/crc", []byte("x"), "x-amz-checksum-crc32", "jNwWgw==")
+		f.must("PUT", "/data/default", []byte("x"))
+		_, doc := f.must("POST", "/data/parts?uploads=", nil, "x-amz-checksum-algorithm", "SHA1")
+		var made struct{ UploadId string }
+		if err := xml.Unmarshal(doc, &made); err != nil {
+			t.Fatal(err)
+		}
+		sum := "EfatjsUqKYSrqv18O1FlA3hcIHI=" // of "x"
+		resp, _ := f.must("PUT", "/data/parts?partNumber=1&uploadId="+made.UploadId, []byte("x"), "x-amz-checksum-sha1", sum)
+		f.must("POST", "/data/parts?uploadId="+made.UploadId, fmt.Appendf(nil, "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"+
+			"<ETag>%s</ETag><ChecksumSHA1>%s</ChecksumSHA1></Part></CompleteMultipartUpload>", resp.Header.Get("Etag"), sum))
+		for _, query := range []string{"list-type=2", "prefix=", "versions="} {
+			for range 2 { // the second time from the cache
+				_, doc = f.must("GET", "/data?"+query, nil)
+				for text, n := range map[string]int{
+					"<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>":     1,
+					"<ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>": 1,
+					"<ChecksumAlgorithm>SHA1</ChecksumAlgorithm><ChecksumType>COMPOSITE</ChecksumType>":        1,
+					"<ChecksumAlgorithm>": 3,
+				} {
+					if got := bytes.Count(doc, []byte(text)); exact && got != n || !exact && got != 0 {
+						t.Errorf("exact %v, %s: %d times %s in %s", exact, query, got, text, doc)
+					}
+				}
+			}
+		}
+	}
+}

@@ -71,7 +71,7 @@ type Upstream struct {
 	// Puts the bucket into the path; `false` puts it into the host name.
 	PathStyle bool `yaml:"path_style" default:"true"`
 	// What requests to the store are signed with: keys, or the word `client` for the key of the client that the request comes
-	// from. Left out: the AWS default chain (environment, profile, web identity, container, instance metadata).
+	// from, and for none where it comes unsigned. Left out: the AWS default chain (environment, profile, web identity, container, instance metadata).
 	Credentials Credentials `yaml:"credentials"`
 	// How bodies are signed: `auto`, `trailer`, `chunks`, `hash`, `insecure_unsigned`.
 	Payload string `yaml:"payload" default:"auto"`
@@ -242,7 +242,7 @@ type Bucket struct {
 	// told. Listings then want `listing: exact`.
 	Padding bool `yaml:"padding" default:"false"`
 	// Sizes in listings: `arithmetic` costs nothing and overstates multipart objects of parts that are no multiples of 64 KiB by
-	// up to 32 bytes a part; `exact` asks for every object that is not cached, 64 at a time.
+	// up to 32 bytes a part; `exact` asks for every object that is not cached, 64 at a time, and names the objects' checksum algorithms.
 	Listing string `yaml:"listing" default:"arithmetic"`
 	// Oldest creation time accepted of an object. Left out: any.
 	MaxAge Duration `yaml:"max_age" default:"0s"`

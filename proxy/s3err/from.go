@@ -120,6 +120,7 @@ var sentinels = []struct {
 	{size.ErrSize, ObjectIntegrityError, ClassLength},
 	{budget.ErrSlowDown, SlowDown, ""},
 	{upstream.ErrBusy, SlowDown, ""},
+	{upstream.ErrNeedsSignature, AccessDenied, ""},
 	{upstream.ErrRefused, InternalError, ""},
 	{upstream.ErrUnavailable, ServiceUnavailable, ""},
 	{context.DeadlineExceeded, ServiceUnavailable, ""},

@@ -55,6 +55,7 @@ func TestFromMapsSentinels(t *testing.T) {
 		{upstream.ErrUnavailable, "ServiceUnavailable", 503, ""},
 		{upstream.ErrRefused, "InternalError", 500, ""},
 		{upstream.ErrBusy, "SlowDown", 503, ""},
+		{upstream.ErrNeedsSignature, "AccessDenied", 403, ""},
 		{&sigv4.Error{Code: "RequestTimeTooSkewed", Reason: "x"}, "RequestTimeTooSkewed", 403, ""},
 		{fmt.Errorf("put: %w", &sigv4.Error{Code: "XAmzContentSHA256Mismatch"}), "XAmzContentSHA256Mismatch", 400, ""},
 		{&sigv4.Error{Code: "SomethingNew"}, "InternalError", 500, ""},

@@ -37,6 +37,8 @@ type Entry struct {
 	Stored    int64  // the store's Size in bytes; -1 for none
 	Size      int64  // Size shown: size.Est(Stored) unless changed; -1 leaves the store's
 	Plaintext bool   // not encrypted: ETag is shown as the store has it
+	// ChecksumAlgorithm and ChecksumType are those of the plaintext, empty where they are not known.
+	ChecksumAlgorithm, ChecksumType string
 
 	page *doc
 	at   int32
@@ -220,5 +222,9 @@ func (e *Entry) copy(c *copier) {
 		case "ChecksumAlgorithm", "ChecksumType":
 			c.drop(i)
 		}
+	}
+	if e.ChecksumAlgorithm != "" {
+		c.upTo(d.el[e.at].innerEnd)
+		c.dst = leaf(leaf(c.dst, "ChecksumAlgorithm", e.ChecksumAlgorithm), "ChecksumType", e.ChecksumType)
 	}
 }

@@ -40,11 +40,22 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
+	if !r.Unsigned && c.unsigned(ctx) {
+		plain := *r
+		plain.Unsigned = true
+		r = &plain
+	}
 	p, err := c.prepare(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	return c.do(ctx, r, p)
+}
+
+// unsigned reports whether the credentials leave the requests of a context without a signature.
+func (c *Client) unsigned(ctx context.Context) bool {
+	u, ok := c.o.Credentials.(interface{ Unsigned(context.Context) bool })
+	return ok && u.Unsigned(ctx)
 }
 
 // do sends a request whose payload has been chosen.

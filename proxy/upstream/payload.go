@@ -17,6 +17,10 @@ import (
 	"github.com/minio/crc64nvme"
 )
 
+// ErrNeedsSignature is a large body without a signature for a store that does not verify checksum trailers: nothing would
+// tell the store that it was cut off.
+var ErrNeedsSignature = errors.New("upstream: a large body needs a signature")
+
 // smallHash is the size up to which a body carries one SHA-256, whatever the mode (DATAPATH.md 7.1).
 const smallHash = 16 << 10
 
@@ -63,6 +67,8 @@ func (c *Client) prepare(ctx context.Context, r *Request) (*payload, error) {
 			return nil, err
 		}
 		return &payload{body: r.Body, sha: hex.EncodeToString(h.Sum(nil))}, nil
+	case r.Unsigned && r.isObject():
+		return nil, ErrNeedsSignature
 	case !r.isObject():
 		return nil, fmt.Errorf("upstream: the body of %s cannot be hashed in advance", r.Op)
 	default:

@@ -51,6 +51,9 @@ func (c *Client) Mode(ctx context.Context, bucket string) (PayloadMode, error) {
 		ask, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
 		defer cancel()
 		mode, err := c.probe(context.WithValue(ask, pairKey{}, nil), bucket)
+		if err != nil && c.unsigned(ctx) {
+			return Chunks, nil // what is not open to everybody says nothing about other clients
+		}
 		if err != nil {
 			c.mode.again.Store(time.Now().Add(probeAgain).UnixNano())
 			c.o.Logger.Warn("could not ask for checksum trailers", "upstream", c.o.Name, "bucket", bucket, "error", err)

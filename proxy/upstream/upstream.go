@@ -27,7 +27,8 @@ type Param struct {
 	Bare        bool
 }
 
-// Credentials supplies what requests to the store are signed with.
+// Credentials supplies what requests to the store are signed with. A value that also has Unsigned(context.Context) bool can
+// leave requests without a signature.
 type Credentials interface {
 	// Retrieve returns the current credential. After Expired reports a refusal the next Retrieve must renew it.
 	Retrieve(ctx context.Context) (sigv4.Credential, error)

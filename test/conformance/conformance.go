@@ -26,54 +26,69 @@ type Result struct {
 }
 
 // admin is the program that the suite calls as ./versitygw for its admin API, which is the store's and not S3: the
-// endpoint that follows -er becomes the store's.
+// endpoint that follows -er becomes the store's. A user that the suite has made there is then entered at s3veil, which is what
+// an administrator of both does; the enrolment answers when it is in force.
 const admin = `#!/bin/sh
 set -eu
+made= access= secret=
 for arg do
   shift
-  if [ "${replace:-}" = 1 ]; then arg=%q; replace=0; fi
-  if [ "$arg" = -er ]; then replace=1; fi
+  case "${before:-}" in
+  -er) arg=%[1]q ;;
+  -a) access=$arg ;;
+  -s) secret=$arg ;;
+  esac
+  before=$arg
+  if [ "$arg" = create-user ]; then made=1; fi
   set -- "$@" "$arg"
 done
-exec %q "$@"
+%[2]q "$@"
+if [ -n "$made" ] && [ -n %[3]q ]; then curl -fsS --noproxy '*' -d "$access $secret" %[3]q; fi
 `
 
-// Run executes the suite against endpoint, with the store's root credentials, in dir. more are further arguments
-// of full-flow.
-func Run(ctx context.Context, dir, endpoint string, store *servers.Store, log io.Writer, more ...string) (*Result, error) {
-	return run(ctx, dir, endpoint, store, log, append([]string{"full-flow", "--parallel"}, more...)...)
+// Run is a run of the suite: against Endpoint, with the store's root credentials, in Dir. The users that it makes are told to
+// Enrol, where that is not empty: "access secret" by POST.
+type Run struct {
+	Dir, Endpoint, Enrol string
+	Store                *servers.Store
+	Log                  io.Writer
+}
+
+// All executes the suite. more are further arguments of full-flow.
+func (r Run) All(ctx context.Context, more ...string) (*Result, error) {
+	return r.run(ctx, append([]string{"full-flow", "--parallel"}, more...)...)
 }
 
 // Again runs one case alone and reports whether it passes: some cases wait for a second or two and fail on a busy machine.
-func Again(ctx context.Context, dir, endpoint string, store *servers.Store, log io.Writer, name string) (bool, error) {
-	res, err := run(ctx, dir, endpoint, store, log, name)
+func (r Run) Again(ctx context.Context, name string) (bool, error) {
+	res, err := r.run(ctx, name)
 	if err != nil {
 		return false, err
 	}
 	return res.Passed[name] && res.Failed[name] == "", nil
 }
 
-func run(ctx context.Context, dir, endpoint string, store *servers.Store, log io.Writer, what ...string) (*Result, error) {
+func (r Run) run(ctx context.Context, what ...string) (*Result, error) {
 	program, err := servers.VersityProgram()
 	if err != nil {
 		return nil, err
 	}
-	script := fmt.Sprintf(admin, store.Endpoint, program)
-	if err := os.WriteFile(filepath.Join(dir, "versitygw"), []byte(script), 0o755); err != nil {
+	script := fmt.Sprintf(admin, r.Store.Endpoint, program, r.Enrol)
+	if err := os.WriteFile(filepath.Join(r.Dir, "versitygw"), []byte(script), 0o755); err != nil {
 		return nil, err
 	}
-	args := []string{"test", "-a", store.AccessKey, "-s", store.SecretKey, "-e", endpoint}
+	args := []string{"test", "-a", r.Store.AccessKey, "-s", r.Store.SecretKey, "-e", r.Endpoint}
 	cmd := exec.CommandContext(ctx, program, append(args, what...)...)
-	cmd.Dir, cmd.Env = dir, servers.CleanEnv()
+	cmd.Dir, cmd.Env = r.Dir, servers.CleanEnv()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	cmd.Stderr = log
+	cmd.Stderr = r.Log
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	res := parse(io.TeeReader(out, log))
+	res := parse(io.TeeReader(out, r.Log))
 	// The suite ends with a failure status when a case failed: the list decides here.
 	if err := cmd.Wait(); ctx.Err() != nil {
 		return res, fmt.Errorf("the suite did not end in time: %w", err)

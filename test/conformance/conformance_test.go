@@ -26,13 +26,16 @@ func TestSuiteWithVersionsAgainstS3veil(t *testing.T) {
 // fails.
 func suite(t *testing.T, kind string, more ...string) {
 	store := servers.MustStart(t, kind)
-	endpoint, expected := store.Endpoint, map[string]string{}
+	run, expected := Run{Dir: t.TempDir(), Endpoint: store.Endpoint, Store: store}, map[string]string{}
 	if os.Getenv("S3VEIL_TEST_BARE") != "1" {
 		var err error
 		if expected, err = Expected("expected-failures.txt"); err != nil {
 			t.Fatal(err)
 		}
-		endpoint = s3veil.MustStart(t, s3veil.Options{Store: store, AccessKey: store.AccessKey, SecretKey: store.SecretKey}).Endpoint()
+		c := s3veil.MustStart(t, s3veil.Options{Store: store, AccessKey: store.AccessKey, SecretKey: store.SecretKey, Configure: settings(store)})
+		users := newEnrolment(c)
+		defer users.Close()
+		run.Endpoint, run.Enrol = c.Endpoint(), users.URL
 	}
 	log, err := os.Create(store.Dir + "/suite.log")
 	if err != nil {
@@ -41,8 +44,8 @@ func suite(t *testing.T, kind string, more ...string) {
 	defer log.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
 	defer cancel()
-	dir := t.TempDir()
-	res, err := Run(ctx, dir, endpoint, store, log, more...)
+	run.Log = log
+	res, err := run.All(ctx, more...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +56,7 @@ func suite(t *testing.T, kind string, more ...string) {
 		if expected[name] != "" {
 			continue
 		}
-		if good, err := Again(ctx, dir, endpoint, store, log, name); err != nil || !good {
+		if good, err := run.Again(ctx, name); err != nil || !good {
 			t.Errorf("%s: %s (%v)", name, res.Failed[name], err)
 		}
 	}

@@ -193,6 +193,26 @@ func (c *Cluster) configure(r *Replica, o Options, keys string) error {
 	return os.WriteFile(r.config, text, 0o600)
 }
 
+// Reconfigure changes the replica's configuration file, which it reads again when told to, or by and by.
+func (r *Replica) Reconfigure(change func(config map[string]any)) error {
+	text, err := os.ReadFile(r.config)
+	if err != nil {
+		return err
+	}
+	var config map[string]any
+	if err := json.Unmarshal(text, &config); err != nil {
+		return err
+	}
+	change(config)
+	if text, err = json.MarshalIndent(config, "", "  "); err != nil {
+		return err
+	}
+	if err := os.WriteFile(r.config+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(r.config+".new", r.config)
+}
+
 // Begin starts the replica again after Kill or Stop, on the same address, and does not wait for anything.
 func (r *Replica) Begin() error {
 	p, err := servers.StartProcess(servers.Spec{Name: "s3veil", Path: r.binary, Args: []string{"serve", "--config", r.config},
