@@ -97,7 +97,7 @@ func (x *exchange) knownDefault() (*setting.Encryption, error) {
 func (x *exchange) defaultName() defaultName {
 	b := &x.bucket
 	name := defaultName{store: b.store, bucket: b.reserved, bound: b.bound, realm: b.realm}
-	if x.signs != nil {
+	if x.signs != nil && !b.store.own {
 		name.client = x.client.name
 	}
 	return name
@@ -169,7 +169,7 @@ func (x *exchange) forSettings() *exchange {
 // nor the body is needed.
 func (x *exchange) loadDefault(known knownDefault) (knownDefault, error) {
 	name := setting.Name(x.bucket.bound)
-	resp, err := x.callOn(x.bucket.store.control, &upstream.Request{Op: "GetObject", Method: "GET", Bucket: x.bucket.reserved, Key: name, Idempotent: true})
+	resp, err := x.callOwn(&x.bucket, &upstream.Request{Op: "GetObject", Method: "GET", Bucket: x.bucket.reserved, Key: name, Idempotent: true})
 	if err != nil {
 		return knownDefault{}, err
 	}

@@ -183,10 +183,23 @@ func (x *exchange) context() context.Context {
 }
 
 func (x *exchange) callOn(c *upstream.Client, r *upstream.Request) (*upstream.Response, error) {
+	return x.callIn(x.context(), c, r)
+}
+
+// callOwn asks for what s3veil itself keeps, under its own credentials where it has some beside the clients'. What an operation
+// writes there before the store has agreed to the operation goes up under the client's.
+func (x *exchange) callOwn(b *bucket, r *upstream.Request) (*upstream.Response, error) {
+	if b.store.own {
+		return x.callIn(backgroundContext, b.store.control, r)
+	}
+	return x.callOn(b.store.control, r)
+}
+
+func (x *exchange) callIn(ctx context.Context, c *upstream.Client, r *upstream.Request) (*upstream.Response, error) {
 	if r.Bucket == "" && x.bucket.name != "" {
 		r.Bucket = x.bucket.name
 	}
-	resp, err := c.Do(x.context(), r)
+	resp, err := c.Do(ctx, r)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"s3veil/proxy/s3err"
+	"s3veil/proxy/upstream"
 	"s3veil/sigv4"
 )
 
@@ -64,7 +65,8 @@ func (s *Server) hostStore(st *state, key hostKey, x *exchange) (*store, error) 
 	}
 	u := st.settings.upstream(key.base.name)
 	u.Endpoint, u.PathStyle = key.endpoint, !key.virtual
-	u.Proxy = "" // the guard of the forward port sees addresses, not a proxy's
+	u.OwnCredentials = nil // they are for the configured store
+	u.Proxy = ""           // the guard of the forward port sees addresses, not a proxy's
 	u.Control = st.forward.Control(x.source)
 	if region := x.via.place.Region; region != "" {
 		u.Region = region
@@ -116,7 +118,9 @@ func (x *exchange) stores() (map[string]*store, error) {
 }
 
 // clientCredentials signs requests to a store with the key of the client that they come from (upstream.credentials: client).
-type clientCredentials struct{}
+type clientCredentials struct {
+	own upstream.Credentials // of requests that come from no client; nil for none
+}
 
 // credentialKey is where the context of a request holds the client's credential.
 type credentialKey struct{}
@@ -124,8 +128,11 @@ type credentialKey struct{}
 var errNoClientKey = errors.New("upstream.credentials is client, and the request has no client with a key")
 
 // Retrieve returns the client's credential.
-func (clientCredentials) Retrieve(ctx context.Context) (sigv4.Credential, error) {
+func (o clientCredentials) Retrieve(ctx context.Context) (sigv4.Credential, error) {
 	c, ok := ctx.Value(credentialKey{}).(*sigv4.Credential)
+	if !ok && o.own != nil {
+		return o.own.Retrieve(ctx)
+	}
 	if !ok {
 		return sigv4.Credential{}, s3err.AccessDenied.With(errNoClientKey)
 	}
@@ -142,8 +149,12 @@ func (clientCredentials) Unsigned(ctx context.Context) bool {
 // nobody stands for the client of unsigned requests in their context.
 var nobody sigv4.Credential
 
-// Expired has nothing to renew.
-func (clientCredentials) Expired() {}
+// Expired renews s3veil's own; there is nothing to renew in a client's.
+func (o clientCredentials) Expired() {
+	if o.own != nil {
+		o.own.Expired()
+	}
+}
 
 // signing is the context in which requests to the store are signed for a client.
 func (st *state) signing(c *client) context.Context {

@@ -168,3 +168,41 @@ func TestUnsignedRequestsGoUpUnsigned(t *testing.T) {
 		t.Errorf("what the store denies to everybody: %d", status)
 	}
 }
+
+// With credentials of its own beside the clients', s3veil reads manifests, settings and upload states under those, and everything
+// else goes up under the client's key: manifests too, and settings that a client makes.
+func TestReservedPrefixIsReadUnderOwnCredentials(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		f := newFixture(t, func(set *Settings, _ *Options) {
+			u := &set.Upstreams[0]
+			if u.ClientCredentials = true; own {
+				u.OwnCredentials = u.Credentials
+			}
+			u.Credentials = nil
+			set.Buckets[0].UploadID = UploadIDState
+		})
+		id, etags := f.upload([]byte("part"))
+		if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 200 {
+			t.Fatalf("%d %s", resp.StatusCode, doc)
+		}
+		f.reads([]byte("part"))
+		f.must("PUT", "/data?encryption", []byte(`<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>`+
+			`<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>`))
+		f.must("DELETE", "/data?encryption", nil)
+		kinds := map[string]int{}
+		for _, c := range f.store.Calls() {
+			want := "Credential=app/"
+			state, read := strings.HasPrefix(c.Key, ".s3veil/u/"), c.Op == "GetObject" || c.Op == "ListObjectsV2"
+			if own && (state || read && strings.HasPrefix(c.Key, ".s3veil/")) {
+				want = "Credential=store/"
+				kinds[c.Op]++
+			}
+			if a := c.Header.Get("Authorization"); !strings.Contains(a, want) {
+				t.Errorf("own %v, %s %s: %q, want %s", own, c.Op, c.Target, a, want)
+			}
+		}
+		if own && (kinds["GetObject"] < 3 || kinds["PutObject"] != 1 || kinds["DeleteObject"] != 1) {
+			t.Errorf("%v", kinds)
+		}
+	}
+}

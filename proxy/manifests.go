@@ -170,7 +170,7 @@ func (x *exchange) learnExclusive(b *bucket, name string, raw []byte, hint strin
 
 // readReserved reads a small object under the reserved prefix, nil when there is none.
 func (x *exchange) readReserved(b *bucket, name string) ([]byte, error) {
-	resp, err := x.callOn(b.store.control, &upstream.Request{Op: "GetObject", Method: "GET", Bucket: b.reserved, Key: name, Idempotent: true})
+	resp, err := x.callOwn(b, &upstream.Request{Op: "GetObject", Method: "GET", Bucket: b.reserved, Key: name, Idempotent: true})
 	if err != nil {
 		return nil, err
 	}
@@ -199,6 +199,34 @@ func (x *exchange) readReserved(b *bucket, name string) ([]byte, error) {
 
 // writeReserved writes a small object under the reserved prefix. With exclusive, taken reports that the name is in use.
 func (x *exchange) writeReserved(b *bucket, name string, raw []byte, hint string, exclusive bool) (taken bool, err error) {
+	resp, err := x.callOn(b.store.control, x.reservedWrite(b, name, raw, hint, exclusive))
+	if err != nil {
+		return false, err
+	}
+	if exclusive && (resp.Status == 412 || resp.Status == 409) {
+		resp.Body.Close()
+		return true, nil
+	}
+	return false, x.written(resp, name)
+}
+
+// writeState writes the state object of an upload that the store has begun.
+func (x *exchange) writeState(b *bucket, name string, raw []byte) error {
+	resp, err := x.callOwn(b, x.reservedWrite(b, name, raw, "", false))
+	if err != nil {
+		return err
+	}
+	return x.written(resp, name)
+}
+
+func (x *exchange) written(resp *upstream.Response, name string) error {
+	if resp.Status != 200 {
+		return fmt.Errorf("reserved object %s: %w", name, x.storeError(resp))
+	}
+	return resp.Body.Close()
+}
+
+func (x *exchange) reservedWrite(b *bucket, name string, raw []byte, hint string, exclusive bool) *upstream.Request {
 	req := &upstream.Request{Op: "PutObject", Method: "PUT", Bucket: b.reserved, Key: name, Body: upstream.Bytes(raw), Idempotent: !exclusive}
 	req.Header = append(x.storeSSEOf(b), upstream.Field{Name: "content-type", Value: "application/octet-stream"})
 	if hint != "" {
@@ -207,23 +235,20 @@ func (x *exchange) writeReserved(b *bucket, name string, raw []byte, hint string
 	if exclusive {
 		req.Header = append(req.Header, upstream.Field{Name: "if-none-match", Value: "*"})
 	}
-	resp, err := x.callOn(b.store.control, req)
-	if err != nil {
-		return false, err
-	}
-	if exclusive && (resp.Status == 412 || resp.Status == 409) {
-		resp.Body.Close()
-		return true, nil
-	}
-	if resp.Status != 200 {
-		return false, fmt.Errorf("reserved object %s: %w", name, x.storeError(resp))
-	}
-	return false, resp.Body.Close()
+	return req
 }
 
-// deleteReserved removes a state object; a missing one is no error.
+// deleteState removes the state object of an upload that the store has ended; a missing one is no error.
+func (x *exchange) deleteState(b *bucket, name string) error {
+	return x.gone(x.callOwn(b, &upstream.Request{Op: "DeleteObject", Method: "DELETE", Bucket: b.reserved, Key: name, Idempotent: true}))
+}
+
+// deleteReserved removes an object under the reserved prefix; a missing one is no error.
 func (x *exchange) deleteReserved(b *bucket, name string) error {
-	resp, err := x.callOn(b.store.control, &upstream.Request{Op: "DeleteObject", Method: "DELETE", Bucket: b.reserved, Key: name, Idempotent: true})
+	return x.gone(x.callOn(b.store.control, &upstream.Request{Op: "DeleteObject", Method: "DELETE", Bucket: b.reserved, Key: name, Idempotent: true}))
+}
+
+func (x *exchange) gone(resp *upstream.Response, err error) error {
 	if err != nil {
 		return err
 	}
@@ -235,7 +260,7 @@ func (x *exchange) deleteReserved(b *bucket, name string) error {
 
 // listReserved returns the keys under a prefix of the reserved prefix, one page: there is a name per Complete that lost.
 func (x *exchange) listReserved(b *bucket, prefix string) ([]string, error) {
-	resp, err := x.callOn(b.store.control, &upstream.Request{Op: "ListObjectsV2", Method: "GET", Bucket: b.reserved, Idempotent: true,
+	resp, err := x.callOwn(b, &upstream.Request{Op: "ListObjectsV2", Method: "GET", Bucket: b.reserved, Idempotent: true,
 		Query: []upstream.Param{{Name: "list-type", Value: "2"}, {Name: "prefix", Value: prefix}, {Name: "max-keys", Value: "100"}}})
 	if err != nil {
 		return nil, err

@@ -315,7 +315,7 @@ func (x *exchange) abortMultipartUpload() error {
 	}
 	defer resp.Body.Close()
 	if state != "" {
-		if err := x.deleteReserved(&x.bucket, state); err != nil {
+		if err := x.deleteState(&x.bucket, state); err != nil {
 			x.s.log.Warn("state object of an aborted upload stays", "request_id", x.id, "cause", err.Error())
 		}
 	}

@@ -43,7 +43,9 @@ type Upstream struct {
 	SSE string // x-amz-server-side-encryption for stores that demand one; empty: none
 	// ClientCredentials signs with the key of the client that a request comes from, in place of Credentials.
 	ClientCredentials bool
-	MinPart           int64 // smallest plaintext size of parts but the last, 5 MiB when zero
+	// OwnCredentials sign what s3veil reads of its own where ClientCredentials is set; nil leaves that to the client's too.
+	OwnCredentials upstream.Credentials
+	MinPart        int64 // smallest plaintext size of parts but the last, 5 MiB when zero
 }
 
 // Client is one access key, or anonymous access, with what it may do.

@@ -50,6 +50,7 @@ type store struct {
 	sse           string
 	minPart       int64
 	region        string
+	own           bool         // s3veil has credentials of its own for the reserved prefix, beside the clients'
 	exclusive     atomic.Int32 // whether PUT honours If-None-Match
 }
 
@@ -115,7 +116,7 @@ func (s *Server) newStore(u Upstream, old *state) (*store, error) {
 	}
 	u.Observe = s.observeUpstream(u.Name)
 	if u.ClientCredentials {
-		u.Credentials = clientCredentials{}
+		u.Credentials = clientCredentials{own: u.OwnCredentials}
 	}
 	data, err := upstream.New(u.Options)
 	if err != nil {
@@ -130,7 +131,8 @@ func (s *Server) newStore(u Upstream, old *state) (*store, error) {
 	if minPart == 0 {
 		minPart = 5 << 20
 	}
-	o := &store{name: u.Name, data: data, control: control, sse: u.SSE, minPart: minPart, region: u.Region}
+	o := &store{name: u.Name, data: data, control: control, sse: u.SSE, minPart: minPart, region: u.Region,
+		own: u.ClientCredentials && u.OwnCredentials != nil}
 	o.base = o
 	return o, nil
 }
@@ -148,7 +150,7 @@ func (set *Settings) upstream(name string) Upstream {
 // TLS settings and credentials count as changed unless they are the same values.
 func sameUpstream(a, b Upstream) bool {
 	x, y := a.Options, b.Options
-	return a.SSE == b.SSE && a.ClientCredentials == b.ClientCredentials && a.MinPart == b.MinPart && x.Endpoint == y.Endpoint && x.Region == y.Region &&
+	return a.SSE == b.SSE && a.ClientCredentials == b.ClientCredentials && a.OwnCredentials == b.OwnCredentials && a.MinPart == b.MinPart && x.Endpoint == y.Endpoint && x.Region == y.Region &&
 		x.PathStyle == y.PathStyle && x.Credentials == y.Credentials && x.Payload == y.Payload && x.TLS == y.TLS &&
 		x.MaxConns == y.MaxConns && x.IdleTimeout == y.IdleTimeout && x.AcceptEncoding == y.AcceptEncoding && x.Proxy == y.Proxy
 }

@@ -139,7 +139,7 @@ func (x *exchange) newUploadID(upstreamID string, token *envelope.Sealed, a *env
 	if form == UploadIDToken || (form == UploadIDAuto && len(text) <= maxTokenChars) {
 		return text, nil
 	}
-	if _, err := x.writeReserved(&x.bucket, envelope.StateName(upstreamID), raw, "", false); err != nil {
+	if err := x.writeState(&x.bucket, envelope.StateName(upstreamID), raw); err != nil {
 		return "", err
 	}
 	return envelope.StateID(upstreamID), nil
@@ -177,7 +177,7 @@ func (x *exchange) abandonUpload(id string) {
 	if x.bucket.rule.UploadID == UploadIDToken {
 		return
 	}
-	if err := x.deleteReserved(&x.bucket, envelope.StateName(id)); err != nil {
+	if err := x.deleteState(&x.bucket, envelope.StateName(id)); err != nil {
 		x.s.log.Warn("state object of an aborted upload stays", "request_id", x.id, "cause", err.Error())
 	}
 }

@@ -73,6 +73,10 @@ type Upstream struct {
 	// What requests to the store are signed with: keys, or the word `client` for the key of the client that the request comes
 	// from, and for none where it comes unsigned. Left out: the AWS default chain (environment, profile, web identity, container, instance metadata).
 	Credentials Credentials `yaml:"credentials"`
+	// With `credentials: client`: what s3veil's own reads of the reserved prefix (manifests, upload states, bucket settings) and its
+	// upload states are signed with, so that clients need no right to read there. Manifests and settings are written under the
+	// client's key. Left out: everything is.
+	ReservedCredentials Credentials `yaml:"reserved_credentials"`
 	// How bodies are signed: `auto`, `trailer`, `chunks`, `hash`, `insecure_unsigned`.
 	Payload string `yaml:"payload" default:"auto"`
 	// Value of x-amz-server-side-encryption for a store that demands one. What the client sends never goes up.

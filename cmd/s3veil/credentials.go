@@ -52,8 +52,7 @@ const renewAtMost = time.Second
 const sessionName = "s3veil"
 
 // newCredentials returns what a store's requests are signed with. It opens no connection, but reads the shared AWS files.
-func newCredentials(ctx context.Context, u *Upstream) (upstream.Credentials, error) {
-	c := &u.Credentials
+func newCredentials(ctx context.Context, c *Credentials, region string) (upstream.Credentials, error) {
 	if c.AccessKey != "" && c.RoleARN == "" {
 		return &staticCredentials{sigv4.Credential{AccessKey: c.AccessKey, Secret: sigv4.Secret(c.SecretKey.reveal()),
 			SessionToken: c.SessionToken.reveal()}}, nil
@@ -66,8 +65,8 @@ func newCredentials(ctx context.Context, u *Upstream) (upstream.Credentials, err
 	if c.Profile != "" {
 		chain.options = append(chain.options, config.WithSharedConfigProfile(c.Profile))
 	}
-	if u.Region != "auto" { // of the token service; the environment's region would rule otherwise
-		chain.options = append(chain.options, config.WithDefaultRegion(u.Region))
+	if region != "auto" { // of the token service; the environment's region would rule otherwise
+		chain.options = append(chain.options, config.WithDefaultRegion(region))
 	}
 	var err error
 	chain.chain, err = chain.build(ctx)

@@ -25,7 +25,7 @@ func retrieve(t *testing.T, c upstream.Credentials) sigv4.Credential {
 
 func chain(t *testing.T, c Credentials) upstream.Credentials {
 	t.Helper()
-	out, err := newCredentials(t.Context(), &Upstream{Region: "us-east-1", Credentials: c})
+	out, err := newCredentials(t.Context(), &c, "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}

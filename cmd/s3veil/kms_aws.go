@@ -36,7 +36,7 @@ func checkAWSKMS(l *loaded, p string, k *KMSKey) {
 }
 
 func openAWSKMS(ctx context.Context, k *KMSKey, trust *tls.Config, _ *slog.Logger) (kms.Provider, error) {
-	cred, err := newCredentials(ctx, &Upstream{Region: k.region(), Credentials: k.AWSKMS.Credentials})
+	cred, err := newCredentials(ctx, &k.AWSKMS.Credentials, k.region())
 	if err != nil {
 		return nil, err
 	}

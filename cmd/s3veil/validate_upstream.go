@@ -64,6 +64,13 @@ func (l *loaded) checkUpstream(p string, u *Upstream) {
 	between(l, p+".idle_timeout", u.IdleTimeout, 1, Duration(1<<42), "1ns and 1h13m")
 	between(l, p+".min_part", u.MinPart, 1, 5<<30, "1 and 5GiB")
 	l.checkCredentials(p+".credentials", &u.Credentials)
+	l.checkCredentials(p+".reserved_credentials", &u.ReservedCredentials)
+	switch {
+	case l.clientSigns[p+".reserved_credentials"]:
+		l.wrong(p+".reserved_credentials", "are s3veil's own, not the client's")
+	case u.ReservedCredentials != (Credentials{}) && !l.clientSigns[p+".credentials"]:
+		l.wrong(p+".reserved_credentials", "stand beside `credentials: client` alone")
+	}
 }
 
 func (l *loaded) checkCredentials(p string, c *Credentials) {

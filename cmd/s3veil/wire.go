@@ -142,21 +142,23 @@ func (w *wired) upstream(ctx context.Context, l *loaded, path string, u *NamedUp
 	}
 	if l.clientSigns[path+".credentials"] {
 		out.ClientCredentials = true
+		if u.ReservedCredentials != (Credentials{}) {
+			out.OwnCredentials = w.credentials(ctx, l, path+".reserved_credentials", u, &u.ReservedCredentials, old)
+		}
 		return out
 	}
-	out.Credentials = w.credentials(ctx, l, path, u, old)
+	out.Credentials = w.credentials(ctx, l, path+".credentials", u, &u.Credentials, old)
 	return out
 }
 
-func (w *wired) credentials(ctx context.Context, l *loaded, path string, u *NamedUpstream, old *kept) upstream.Credentials {
-	c := &u.Credentials
+func (w *wired) credentials(ctx context.Context, l *loaded, path string, u *NamedUpstream, c *Credentials, old *kept) upstream.Credentials {
 	print := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %q %q", u.Name, u.Region, c.AccessKey, c.SecretKey.reveal(),
 		c.SessionToken.reveal(), c.Profile, c.RoleARN))
 	cred, ok := old.credentials[print]
 	if !ok {
 		var err error
-		if cred, err = newCredentials(ctx, &u.Upstream); err != nil {
-			l.wrong(path+".credentials", "%s", err)
+		if cred, err = newCredentials(ctx, c, u.Region); err != nil {
+			l.wrong(path, "%s", err)
 		}
 	}
 	w.kept.credentials[print] = cred

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"os/exec"
 	"path/filepath"
@@ -86,13 +87,15 @@ func settings(config map[string]any, people []user) {
 	var clients []any
 	for _, u := range people {
 		c := map[string]any{"access_key": u.access, "secret_key": u.secret, "sigv2": true}
-		for k, v := range rights {
-			c[k] = v
-		}
+		maps.Copy(c, rights)
 		clients = append(clients, c)
 	}
-	config["clients"] = clients
-	config["upstream"].(map[string]any)["credentials"] = "client"
+	anybody := map[string]any{"anonymous": true}
+	maps.Copy(anybody, rights)
+	config["clients"] = append(clients, anybody)
+	config["buckets"].([]any)[0].(map[string]any)["listing"] = "exact"
+	up := config["upstream"].(map[string]any)
+	up["credentials"], up["reserved_credentials"] = "client", up["credentials"]
 	key := config["kms"].(map[string]any)["keys"].([]any)[0].(map[string]any)
 	key["aliases"] = []string{"testkey-1", "testkey-2"}
 }

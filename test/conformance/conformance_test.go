@@ -54,6 +54,7 @@ func suite(t *testing.T, kind string, more ...string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(res.Failed)) {
 		if expected[name] != "" {
+			t.Logf("%s: %s", name, res.Failed[name])
 			continue
 		}
 		if good, err := run.Again(ctx, name); err != nil || !good {

@@ -23,7 +23,8 @@ import (
 // unsigned ones unsigned. Lists look at each object, and upload ids are the same in every answer.
 func settings(store *servers.Store) func(map[string]any) {
 	return func(config map[string]any) {
-		config["upstream"].(map[string]any)["credentials"] = "client"
+		up := config["upstream"].(map[string]any)
+		up["credentials"], up["reserved_credentials"] = "client", up["credentials"]
 		anybody := rights()
 		anybody["anonymous"] = true
 		config["clients"] = []any{user(store.AccessKey, store.SecretKey), anybody}
