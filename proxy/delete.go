@@ -34,7 +34,7 @@ func (x *exchange) deleteObjects() error {
 	}
 	result := s3xml.DeleteResult{}
 	var resp *upstream.Response
-	if len(allowed) > 0 {
+	if len(allowed) > 0 || len(entries) == 0 {
 		if resp, result, err = x.forwardDelete(allowed); err != nil {
 			return err
 		}

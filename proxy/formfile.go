@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"s3veil/proxy/s3err"
@@ -189,8 +188,5 @@ func findEnd(rest, delim []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if end := f.ahead(); len(end) > 0 && !bytes.Equal(end, crlf) {
-		return 0, s3err.MalformedPOSTRequest.With(fmt.Errorf("%d bytes behind the form", len(end)))
-	}
-	return len(content), nil
+	return len(content), nil // what follows is RFC 2046's epilogue
 }

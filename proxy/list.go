@@ -190,7 +190,9 @@ func (x *exchange) listMultipartUploads() error {
 		return err
 	}
 	query := x.passQuery()
-	if marker, ok := x.req.Get("upload-id-marker"); ok && marker != "" {
+	// Without a key marker S3 ignores that of the upload.
+	after, _ := x.req.Get("key-marker")
+	if marker, ok := x.req.Get("upload-id-marker"); ok && marker != "" && after != "" {
 		id, err := x.markerID(marker)
 		if err != nil {
 			return err

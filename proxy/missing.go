@@ -25,6 +25,9 @@ func errVersion(id string) error {
 
 // bucketFirst is NoSuchBucket where the bucket does not exist, err otherwise.
 func (x *exchange) bucketFirst(b *bucket, err error) error {
+	if x.req.Op == "ListParts" || x.req.Op == "AbortMultipartUpload" {
+		return x.uploadFirst(b, err)
+	}
 	resp, failed := x.callOn(b.store.data, &upstream.Request{Op: "HeadBucket", Method: "HEAD", Bucket: b.name, Idempotent: true})
 	if failed != nil {
 		return err
@@ -34,5 +37,32 @@ func (x *exchange) bucketFirst(b *bucket, err error) error {
 		x.refusal = nil
 		return s3err.NoSuchBucket.With(err)
 	}
+	return err
+}
+
+// noUpload is an upload id that no store gives out.
+const noUpload = "s3veil-none"
+
+// uploadFirst asks the store about an upload that does not exist: it says what comes before that, such as AccessDenied.
+func (x *exchange) uploadFirst(b *bucket, err error) error {
+	method := "GET"
+	if x.req.Op == "AbortMultipartUpload" {
+		method = "DELETE"
+	}
+	resp, failed := x.callOn(b.store.data, &upstream.Request{Op: string(x.req.Op), Method: method, Bucket: b.name, Key: x.req.Key,
+		Query: uploadQuery(noUpload), Header: x.sideHeaders(), Idempotent: true})
+	if failed != nil {
+		return err
+	}
+	if resp.Status != 403 && resp.Status != 404 {
+		resp.Body.Close()
+		return err
+	}
+	said := x.storeError(resp)
+	switch s3err.From(said).Code {
+	case s3err.AccessDenied.Code, s3err.NoSuchBucket.Code:
+		return said
+	}
+	x.refusal = nil
 	return err
 }

@@ -12,11 +12,11 @@ type DeleteResult struct {
 	Errors  []DeleteError
 }
 
-// Deleted is one deleted object or version. MarkerVersion is the id of a delete marker that was made or removed.
+// Deleted is one deleted object or version. Marker is "true" where a delete marker was made or removed; of others some stores say
+// "false", some nothing. MarkerVersion is its id.
 type Deleted struct {
-	Key, VersionID string
-	Marker         bool
-	MarkerVersion  string
+	Key, VersionID        string
+	Marker, MarkerVersion string
 }
 
 // DeleteError is one object that was not deleted.
@@ -42,7 +42,7 @@ func ParseDeleteResult(body []byte) (DeleteResult, error) {
 		switch d.name(i) {
 		case "Deleted":
 			r.Deleted = append(r.Deleted, Deleted{
-				key, version, d.childText(i, "DeleteMarker") == "true", d.childText(i, "DeleteMarkerVersionId"),
+				key, version, d.childText(i, "DeleteMarker"), d.childText(i, "DeleteMarkerVersionId"),
 			})
 		case "Error":
 			r.Errors = append(r.Errors, DeleteError{key, version, d.childText(i, "Code"), d.childText(i, "Message")})
@@ -58,9 +58,7 @@ func (r *DeleteResult) Append(dst []byte) []byte {
 		e := &r.Deleted[i]
 		dst = leaf(start(dst, "Deleted"), "Key", e.Key)
 		dst = optional(dst, "VersionId", e.VersionID)
-		if e.Marker {
-			dst = boolean(dst, "DeleteMarker", true)
-		}
+		dst = optional(dst, "DeleteMarker", e.Marker)
 		dst = end(optional(dst, "DeleteMarkerVersionId", e.MarkerVersion), "Deleted")
 	}
 	for i := range r.Errors {

@@ -101,7 +101,7 @@ type DeleteEntry struct {
 	ETag, Size, LastModifiedTime string // conditions
 }
 
-// ParseDelete parses the body of DeleteObjects: 1–1,000 objects. Keys are not checked beyond being there, each one gets an
+// ParseDelete parses the body of DeleteObjects: at most 1,000 objects; whether none is too few, the store says. Keys are not checked beyond being there, each one gets an
 // answer of its own. Errors are s3err values.
 func ParseDelete(body []byte) (entries []DeleteEntry, quiet bool, err error) {
 	d, err := parse(body, limits{bytes: MaxDelete, elements: 2 + MaxKeys*6, strict: true})
@@ -124,9 +124,6 @@ func ParseDelete(body []byte) (entries []DeleteEntry, quiet bool, err error) {
 		default:
 			return nil, false, s3err.MalformedXML
 		}
-	}
-	if len(entries) == 0 {
-		return nil, false, s3err.MalformedXML
 	}
 	return entries, quiet, nil
 }

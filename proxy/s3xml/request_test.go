@@ -104,8 +104,13 @@ func TestDeleteRefusesWhatS3Refuses(t *testing.T) {
 	if entries, _, err := ParseDelete([]byte("<Delete>" + strings.Repeat(object, 1000) + "</Delete>")); err != nil || len(entries) != 1000 {
 		t.Errorf("1,000 keys: %v", err)
 	}
+	for _, none := range []string{"<Delete/>", "<Delete><Quiet>true</Quiet></Delete>"} { // the store says what it thinks of them
+		if entries, _, err := ParseDelete([]byte(none)); err != nil || len(entries) != 0 {
+			t.Errorf("%s: %v, %v", none, entries, err)
+		}
+	}
 	for _, body := range []string{
-		"", "<Delete/>", "<Delete><Quiet>true</Quiet></Delete>", "<Delete>" + strings.Repeat(object, 1001) + "</Delete>",
+		"", "<Delete>" + strings.Repeat(object, 1001) + "</Delete>",
 		"<Delete><Object></Object></Delete>", "<Delete><Object><Key></Key></Object></Delete>",
 		"<Delete><Object><Key>a</Key><Key>b</Key></Object></Delete>", "<Delete><Object><Key>a<b/></Key></Object></Delete>",
 		"<Delete><Object><Key>a</Key><IfNew>1</IfNew></Object></Delete>", "<Delete><Thing/></Delete>", "<Deletes>" + object + "</Deletes>",

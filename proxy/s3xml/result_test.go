@@ -176,7 +176,7 @@ func TestDeleteResultsAreMerged(t *testing.T) {
 	}
 	r.Errors = append(r.Errors, Refused(DeleteEntry{Key: ".s3veil/m/1", VersionID: "v"}, s3err.AccessDenied))
 	again, err := ParseDeleteResult(r.Append(nil))
-	if err != nil || !reflect.DeepEqual(again, r) || again.Deleted[0] != (Deleted{"a", "1", true, "2"}) || len(again.Errors) != 2 ||
+	if err != nil || !reflect.DeepEqual(again, r) || again.Deleted[0] != (Deleted{"a", "1", "true", "2"}) || len(again.Errors) != 2 ||
 		again.Errors[1] != (DeleteError{".s3veil/m/1", "v", "AccessDenied", "Access Denied."}) {
 		t.Errorf("%+v %v", again, err)
 	}

@@ -221,6 +221,11 @@ func TestSmallFormsMayGoOnBehindTheFile(t *testing.T) {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	e.same(t, "k", []byte("x"))
+	tail := append(encode(form{key: "tail", file: []byte("y"), behind: behind}.fields(e.bucket)), "an epilogue"...)
+	if a := e.send(t, bytes.NewReader(tail)); a.status != 204 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	e.same(t, "tail", []byte("y"))
 	a := e.post(t, form{key: "large", file: data(2 << 20), behind: behind})
 	e.refused(t, "large", a, 400, "MalformedPOSTRequest", "large")
 }
