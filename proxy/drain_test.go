@@ -115,6 +115,7 @@ func (f *fixture) open(n int, secure bool) (out []openConn) {
 		if err != nil {
 			f.t.Fatal(err)
 		}
+		_ = c.SetDeadline(time.Now().Add(time.Minute)) // what is never closed ends in an error
 		if secure {
 			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 		}

@@ -3,6 +3,7 @@ package options
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"os"
@@ -156,28 +157,97 @@ func TestPlaintextIsAllowed(t *testing.T) {
 	}
 }
 
-// What an object is bound to decides where a copy made behind s3veil opens.
-func TestBindings(t *testing.T) {
-	for name, opens := range map[string]bool{"key": false, "bucket": true} {
-		t.Run(name, func(t *testing.T) {
-			bucket, ctx := unique("b"), context.Background()
-			binding := map[string]any{"write": name, "read": []string{name}}
-			cl := cluster(t, rules(map[string]any{"name": bucket, "binding": binding}))
+// An id is a token while it is short; a long one, here for its encryption context, is a state object, unless tokens are demanded.
+func TestFormsOfUploadIDs(t *testing.T) {
+	long := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"why": %q}`, strings.Repeat("long ", 100)))
+	for _, v := range []struct {
+		form, context string
+		state         bool
+	}{{"auto", "", false}, {"auto", long, true}, {"token", "", false}, {"token", long, false}, {"state", "", true}} {
+		t.Run(fmt.Sprintf("%s, %d", v.form, len(v.context)), func(t *testing.T) {
+			bucket, ctx, parts := unique("t"), context.Background(), twoParts()
+			cl := cluster(t, rules(map[string]any{"name": bucket, "upload_id": v.form}))
 			c, store := cl.Client(), cl.Store.Client()
 			create(t, c, bucket)
-			body := suite.Data(100_000, 1)
+			in := &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: aws.String("k")}
+			if v.context != "" {
+				in.ServerSideEncryption, in.SSEKMSEncryptionContext = types.ServerSideEncryptionAwsKms, &v.context
+			}
+			u, err := c.CreateMultipartUpload(ctx, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			held := keys(t, store, bucket)
+			if got := len(held) > 0; got != v.state {
+				t.Errorf("the bucket holds %q", held)
+			}
+			if n := len(*u.UploadId); v.state && n > 200 || !v.state && (n > 1000) != (v.context != "") {
+				t.Errorf("an id of %d characters", n)
+			}
+			done := &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: u.Key, UploadId: u.UploadId, MultipartUpload: &types.CompletedMultipartUpload{}}
+			for i, body := range parts {
+				n := aws.Int32(int32(i + 1))
+				p, err := c.UploadPart(ctx, &s3.UploadPartInput{Bucket: &bucket, Key: u.Key, UploadId: u.UploadId, PartNumber: n, Body: bytes.NewReader(body)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				done.MultipartUpload.Parts = append(done.MultipartUpload.Parts, completed(n, p.ETag))
+			}
+			for what, other := range map[string]string{"another key": "other", "a changed id": "k"} {
+				id := *u.UploadId
+				if other == "k" {
+					id = id[:len(id)-1] + string(id[len(id)-1]^1)
+				}
+				_, err := c.UploadPart(ctx, &s3.UploadPartInput{Bucket: &bucket, Key: &other, UploadId: &id, PartNumber: aws.Int32(1), Body: bytes.NewReader(parts[1])})
+				if code(err) != "NoSuchUpload" {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			complete(t, c, done)
+			holds(t, c, bucket, "k", bytes.Join(parts, nil))
+		})
+	}
+}
+
+// What an object is bound to decides where a copy made behind s3veil opens.
+func TestBindings(t *testing.T) {
+	for name, opens := range map[string]struct{ key, bucket bool }{"key": {}, "bucket": {key: true}, "none": {key: true, bucket: true}} {
+		t.Run(name, func(t *testing.T) {
+			bucket, other, foreign := unique("b"), unique("b"), unique("b")
+			binding := map[string]any{"write": name, "read": []string{name}}
+			cl := cluster(t, rules(
+				map[string]any{"name": bucket, "binding": binding, "realm": "shared"}, map[string]any{"name": other, "binding": binding, "realm": "shared"},
+				map[string]any{"name": foreign, "binding": binding}))
+			c, store := cl.Client(), cl.Store.Client()
+			for _, b := range []string{bucket, other, foreign} {
+				create(t, c, b)
+			}
+			body, parts := suite.Data(100_000, 1), twoParts()
 			put(t, c, bucket, "k", body)
-			copyTo(t, store, bucket+"/k", bucket, "moved")
-			if got, err := get(c, bucket, "moved"); opens != (err == nil && bytes.Equal(got, body)) {
-				t.Errorf("the copy under another key: %d bytes, %v", len(got), err)
+			moved := func(to, key string) bool {
+				copyTo(t, store, bucket+"/k", to, key)
+				got, err := get(c, to, key)
+				if err == nil && !bytes.Equal(got, body) {
+					t.Errorf("%s/%s: other bytes", to, key)
+				}
+				return err == nil
+			}
+			if got := moved(bucket, "moved"); got != opens.key {
+				t.Errorf("the copy under another key opens: %t", got)
+			}
+			if got := moved(other, "k"); got != opens.bucket {
+				t.Errorf("the copy in another bucket of the realm opens: %t", got)
+			}
+			if moved(foreign, "k") {
+				t.Error("the copy in another realm opens")
 			}
 			// Through s3veil a copy opens under every binding.
-			copyTo(t, c, bucket+"/k", bucket, "copied")
-			holds(t, c, bucket, "copied", body)
-			other := create(t, store, unique("b"))
-			copyTo(t, store, bucket+"/k", other, "k")
-			if _, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &other, Key: aws.String("k")}); err == nil {
-				t.Error("the copy in another bucket opens")
+			complete(t, c, upload(t, c, bucket, "multi", parts...))
+			for _, to := range []string{bucket, other, foreign} {
+				copyTo(t, c, bucket+"/k", to, "copied")
+				holds(t, c, to, "copied", body)
+				copyTo(t, c, bucket+"/multi", to, "multi copied")
+				holds(t, c, to, "multi copied", bytes.Join(parts, nil))
 			}
 		})
 	}
