@@ -41,6 +41,7 @@ replaced.`,
 	c.Flags().StringVar(&out, "out", ".", "folder to make the files in")
 	c.Flags().StringSliceVar(&hosts, "host", []string{forward.AWS}, "S3 hosts as in forward.hosts of the configuration; aws are the domains of AWS")
 	c.Flags().IntVar(&days, "days", 1825, "how long it is good")
+	c.AddCommand(p.caBundleCommand())
 	return c
 }
 

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -22,6 +23,10 @@ type sources struct {
 	File  string            // may be empty: defaults and environment alone
 	Env   []string          // as os.Environ
 	Flags map[string]string // paths to values
+
+	// Elsewhere says that the configuration is for a process on another machine: files with secrets are not looked at, and
+	// secrets that stand as values are mistakes, because the configuration is on its way through many hands.
+	Elsewhere bool
 }
 
 // loaded is a configuration and what is known about its origin.
@@ -47,12 +52,14 @@ type loader struct {
 	name   string
 	base   string // folder that relative paths start from
 	secret bool   // a secret stands in the file as a value
+
+	elsewhere bool // sources.Elsewhere
 }
 
 // load reads all layers. Its mistakes are in the result, since the rules of validate add theirs.
 func load(src sources) *loaded {
 	out := &loaded{pos: map[string]position{}, root: position{layer: layerEnv, name: "environment"}}
-	l := &loader{loaded: out}
+	l := &loader{loaded: out, elsewhere: src.Elsewhere}
 	l.defaults(reflect.ValueOf(&out.Config).Elem())
 	if src.File != "" {
 		l.file(src.File)
@@ -164,6 +171,9 @@ func (l *loader) value(n *yaml.Node, at position, v reflect.Value, path string) 
 			l.fail(at, path, "%s", err)
 		}
 		l.secret = l.secret || v.Type() == secretType && l.layer == layerFile
+		if l.elsewhere && v.Type() == secretType {
+			l.fail(at, path, "is a secret and must come from a file (%s_file)", path[strings.LastIndex(path, ".")+1:])
+		}
 	case v.Kind() == reflect.Slice:
 		l.list(n, at, v, path)
 	default:
@@ -238,6 +248,10 @@ func (l *loader) secretFrom(n *yaml.Node, at position, v reflect.Value, path, ba
 	l.pos[path], l.pos[base] = at, at
 	name := l.absolute(n.Value)
 	l.files = append(l.files, name)
+	if l.elsewhere {
+		v.Set(reflect.ValueOf(Secret(redacted)))
+		return
+	}
 	s, err := readSecret(name)
 	if err != nil {
 		l.fail(at, path, "%s", err)

@@ -82,7 +82,7 @@ func (p *program) root() *cobra.Command {
 		}
 		return refuseEnforced()
 	}
-	root.AddCommand(p.serveCommand(), p.devCommand(), p.keysCommand(), p.inspectCommand(), p.repairCommand(), p.auditLogCommand(), p.caCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.devCommand(), p.keysCommand(), p.inspectCommand(), p.repairCommand(), p.auditLogCommand(), p.caCommand(), p.injectCommand(), p.versionCommand())
 	return root
 }
 

@@ -23,12 +23,12 @@ func TestHelpListsWhatWorks(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("exit code %d", code)
 	}
-	for _, command := range []string{"serve", "dev", "keys", "inspect", "repair", "audit-log", "ca", "version"} {
+	for _, command := range []string{"serve", "dev", "keys", "inspect", "repair", "audit-log", "ca", "inject", "version"} {
 		if !strings.Contains(out, "\n  "+command+" ") {
 			t.Errorf("no %s in:\n%s", command, out)
 		}
 	}
-	for _, later := range []string{"completion", "audit", "encrypt", "rewrap", "inject"} {
+	for _, later := range []string{"completion", "audit", "encrypt", "rewrap"} {
 		if strings.Contains(out, "\n  "+later+" ") {
 			t.Errorf("%s in:\n%s", later, out)
 		}
@@ -37,7 +37,7 @@ func TestHelpListsWhatWorks(t *testing.T) {
 
 func TestMistakesOfTheCommandLine(t *testing.T) {
 	for _, args := range [][]string{{"fly"}, {"serve", "now"}, {"serve", "--confg", "x"}, {"keys", "new"}, {"keys", "list"},
-		{"keys", "rotate"}, {"inspect"}, {"inspect", "bucket/key"}, {"inspect", "s3://b"}, {"repair", "s3://b/"}, {"repair", "s3://b/k", "s3://b/l"}, {"keys", "lose"}, {"audit-log", "verify"}, {"audit-log", "verify", "--expect", "x", "f"}, {"audit-log", "read"}, {"ca", "x"}, {"ca", "--days", "0"}, {"ca", "--host", "*"}, {"version", "2"}, {"help", "fly"}, {"help", "keys", "lose"}} {
+		{"keys", "rotate"}, {"inspect"}, {"inspect", "bucket/key"}, {"inspect", "s3://b"}, {"repair", "s3://b/"}, {"repair", "s3://b/k", "s3://b/l"}, {"keys", "lose"}, {"audit-log", "verify"}, {"audit-log", "verify", "--expect", "x", "f"}, {"audit-log", "read"}, {"ca", "x"}, {"ca", "--days", "0"}, {"ca", "--host", "*"}, {"ca", "bundle"}, {"inject"}, {"inject", "x"}, {"version", "2"}, {"help", "fly"}, {"help", "keys", "lose"}} {
 		if code, out, errs := s3veil(nil, args...); code != exitUsage || out != "" || !strings.HasPrefix(errs, "s3veil: ") {
 			t.Errorf("%q: exit code %d, %q, %q", args, code, out, errs)
 		}

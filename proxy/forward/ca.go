@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -108,15 +109,44 @@ func ParseCA(certPEM, keyPEM []byte, now time.Time) (*CA, error) {
 		return nil, err
 	}
 	key, ok := pair.PrivateKey.(crypto.Signer)
-	switch {
-	case !ok:
+	if !ok {
 		return nil, errors.New("the key cannot sign")
-	case !cert.BasicConstraintsValid || !cert.IsCA || cert.KeyUsage != 0 && cert.KeyUsage&x509.KeyUsageCertSign == 0:
-		return nil, errors.New("not the certificate of a certificate authority")
-	case now.After(cert.NotAfter):
-		return nil, fmt.Errorf("expired on %s", cert.NotAfter.Format(time.RFC3339))
+	}
+	if err := usable(cert, now); err != nil {
+		return nil, err
 	}
 	return &CA{cert, key}, nil
+}
+
+// ParseAuthority reads the certificate of a CA without its key, for those who have to trust it: the first one in PEM. Text with a
+// private key is refused, since it is on its way to others. The CA cannot sign.
+func ParseAuthority(certPEM []byte, now time.Time) (*CA, error) {
+	block, _ := pem.Decode(certPEM)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, errors.New("no certificate in PEM")
+	}
+	if bytes.Contains(certPEM, []byte("PRIVATE KEY-----")) {
+		return nil, errors.New("holds a private key, too")
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	if err := usable(cert, now); err != nil {
+		return nil, err
+	}
+	return &CA{cert: cert}, nil
+}
+
+// usable says why a certificate is not that of an authority, or no longer.
+func usable(cert *x509.Certificate, now time.Time) error {
+	switch {
+	case !cert.BasicConstraintsValid || !cert.IsCA || cert.KeyUsage != 0 && cert.KeyUsage&x509.KeyUsageCertSign == 0:
+		return errors.New("not the certificate of a certificate authority")
+	case now.After(cert.NotAfter):
+		return fmt.Errorf("expired on %s", cert.NotAfter.Format(time.RFC3339))
+	}
+	return nil
 }
 
 // Covers reports whether clients will take the CA's certificates for an entry of Options.Hosts.

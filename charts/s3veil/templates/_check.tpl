@@ -1,8 +1,18 @@
 {{/* Refuses values that contradict each other or would do nothing; every message names the value. */}}
 {{- define "s3veil.check" -}}
+{{- if eq .Values.mode "injector" -}}
+{{- include "s3veil.check.injector" . -}}
+{{- else -}}
+{{- if .Values.injector.profiles -}}{{- fail "injector.profiles: need mode: injector" -}}{{- end -}}
+{{- include "s3veil.check.config" . -}}
+{{- include "s3veil.check.tls" . -}}
+{{- if eq .Values.mode "sidecar" -}}{{- include "s3veil.check.sidecar" . -}}{{- else -}}{{- include "s3veil.check.gateway" . -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "s3veil.check.config" -}}
 {{- $v := .Values -}}
 {{- $c := $v.config -}}
-{{- $sidecar := eq $v.mode "sidecar" -}}
 {{- range list "listen" "admin" -}}
 {{- if hasKey $c . -}}{{- fail (printf "config.%s: the chart sets it" .) -}}{{- end -}}
 {{- end -}}
@@ -12,8 +22,6 @@
 {{- if not $c.clients -}}{{- fail "config.clients: missing; who may send requests?" -}}{{- end -}}
 {{- include "s3veil.check.secrets" . -}}
 {{- include "s3veil.check.files" . -}}
-{{- include "s3veil.check.tls" . -}}
-{{- if not $sidecar -}}{{- include "s3veil.check.gateway" . -}}{{- else -}}{{- include "s3veil.check.sidecar" . -}}{{- end -}}
 {{- end -}}
 
 {{- define "s3veil.check.secrets" -}}
@@ -63,13 +71,9 @@
 {{- end -}}
 {{- end -}}
 
-{{- define "s3veil.check.gateway" -}}
+{{/* What holds for every Deployment. */}}
+{{- define "s3veil.check.pods" -}}
 {{- $v := .Values -}}
-{{- if $v.config.forward -}}{{- fail "config.forward: the forward port serves the applications of its own pod; use mode: sidecar" -}}{{- end -}}
-{{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) -}}{{- fail "autoscaling: minReplicas is above maxReplicas" -}}{{- end -}}
-{{- $scale := $v.autoscaling -}}
-{{- if and $scale.enabled (not (or $scale.targetCPUUtilizationPercentage $scale.targetRequestsPerSecond)) -}}{{- fail "autoscaling: needs targetCPUUtilizationPercentage or targetRequestsPerSecond" -}}{{- end -}}
-{{- if and $scale.enabled $scale.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $v.resources)) -}}{{- fail "autoscaling: needs resources.requests.cpu, which utilization is a share of" -}}{{- end -}}
 {{- $pdb := $v.podDisruptionBudget -}}
 {{- if $pdb.enabled -}}
 {{- $min := not (empty $pdb.minAvailable) -}}
@@ -78,9 +82,19 @@
 {{- $floor := int (ternary $v.autoscaling.minReplicas $v.replicas $v.autoscaling.enabled) -}}
 {{- if and $min (not (kindIs "string" $pdb.minAvailable)) (ge (int $pdb.minAvailable) $floor) -}}{{- fail (printf "podDisruptionBudget.minAvailable: with %d replicas no node could ever be drained" $floor) -}}{{- end -}}
 {{- end -}}
+{{- if and $v.serviceAccount.annotations (not $v.serviceAccount.create) -}}{{- fail "serviceAccount.annotations: need create: true" -}}{{- end -}}
+{{- end -}}
+
+{{- define "s3veil.check.gateway" -}}
+{{- $v := .Values -}}
+{{- if $v.config.forward -}}{{- fail "config.forward: the forward port serves the applications of its own pod; use mode: sidecar" -}}{{- end -}}
+{{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) -}}{{- fail "autoscaling: minReplicas is above maxReplicas" -}}{{- end -}}
+{{- $scale := $v.autoscaling -}}
+{{- if and $scale.enabled (not (or $scale.targetCPUUtilizationPercentage $scale.targetRequestsPerSecond)) -}}{{- fail "autoscaling: needs targetCPUUtilizationPercentage or targetRequestsPerSecond" -}}{{- end -}}
+{{- if and $scale.enabled $scale.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $v.resources)) -}}{{- fail "autoscaling: needs resources.requests.cpu, which utilization is a share of" -}}{{- end -}}
+{{- include "s3veil.check.pods" . -}}
 {{- if and $v.ingress.enabled (not $v.ingress.hosts) -}}{{- fail "ingress.hosts: missing" -}}{{- end -}}
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) -}}{{- fail "httpRoute.parentRefs: missing" -}}{{- end -}}
-{{- if and $v.serviceAccount.annotations (not $v.serviceAccount.create) -}}{{- fail "serviceAccount.annotations: need create: true" -}}{{- end -}}
 {{- range $v.config.kms.keys -}}
 {{- if and .kubernetes (not .kubernetes.token_file) (not $v.serviceAccount.automountToken) -}}{{- fail (printf "config.kms.keys %q: the Kubernetes login needs serviceAccount.automountToken: true or a token_file" .id) -}}{{- end -}}
 {{- end -}}
