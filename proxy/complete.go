@@ -141,7 +141,7 @@ func (x *exchange) allParts(id string) ([]s3xml.UploadedPart, error) {
 }
 
 func (x *exchange) partPage(query []upstream.Param) (*s3xml.PartList, error) {
-	resp, err := x.call(&upstream.Request{Op: "ListParts", Method: "GET", Key: x.req.Key, Query: query, Idempotent: true})
+	resp, err := x.call(&upstream.Request{Op: "ListParts", Method: "GET", Key: x.req.Key, Header: x.forwarded(isReadHeader), Query: query, Idempotent: true})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
+	"s3veil/sigv4"
 )
 
 // How long a bucket's default encryption is believed, and from when on the next one to ask has it read again while it is
@@ -161,7 +162,11 @@ func (x *exchange) forSettings() *exchange {
 	b.rule = &rule
 	b.visible, b.name, b.reserved = strings.Clone(b.visible), strings.Clone(b.name), strings.Clone(b.reserved)
 	b.realm, b.bound = strings.Clone(b.realm), strings.Clone(b.bound)
-	return &exchange{s: x.s, st: x.st, id: x.id, start: x.start, client: x.client, signs: x.signs, bucket: b,
+	var payer head // the one thing that a read of s3veil's own needs of the request
+	if v := x.head.get("x-amz-request-payer"); v != "" {
+		payer.fields = []sigv4.Field{{Name: "x-amz-request-payer", Value: strings.Clone(v)}}
+	}
+	return &exchange{s: x.s, st: x.st, id: x.id, start: x.start, client: x.client, signs: x.signs, bucket: b, head: payer,
 		req: s3op.Request{Op: s3op.GetBucketEncryption, Info: s3op.Table[s3op.GetBucketEncryption], Bucket: b.visible}}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -182,6 +183,27 @@ func (x *exchange) context() context.Context {
 	return backgroundContext
 }
 
+// accompany adds to a request of s3veil's own what the client's says about the bucket: who pays, without which a bucket whose
+// requesters pay answers nobody else; and the account that it has to belong to, where something is written.
+func (x *exchange) accompany(r *upstream.Request) {
+	if r.Unsigned {
+		return
+	}
+	x.carry(r, "x-amz-request-payer")
+	if r.Bucket == x.bucket.name && r.Method != "GET" && r.Method != "HEAD" {
+		x.carry(r, "x-amz-expected-bucket-owner")
+	}
+}
+
+// carry adds a header of the client's to a request that lacks it.
+func (x *exchange) carry(r *upstream.Request, name string) {
+	value := x.head.get(name)
+	if value == "" || slices.ContainsFunc(r.Header, func(f upstream.Field) bool { return f.Name == name }) {
+		return
+	}
+	r.Header = append(slices.Clip(r.Header), upstream.Field{Name: name, Value: value})
+}
+
 func (x *exchange) callOn(c *upstream.Client, r *upstream.Request) (*upstream.Response, error) {
 	return x.callIn(x.context(), c, r)
 }
@@ -199,6 +221,7 @@ func (x *exchange) callIn(ctx context.Context, c *upstream.Client, r *upstream.R
 	if r.Bucket == "" && x.bucket.name != "" {
 		r.Bucket = x.bucket.name
 	}
+	x.accompany(r)
 	resp, err := c.Do(ctx, r)
 	if err != nil {
 		return nil, err

@@ -138,6 +138,7 @@ func (x *exchange) measureOne(e *s3xml.Entry) (listedSize, error) {
 	if e.VersionID != "" {
 		req.Query = []upstream.Param{{Name: "versionId", Value: e.VersionID}}
 	}
+	x.accompany(req)
 	resp, err := x.bucket.store.data.Do(x.context(), req)
 	if err != nil {
 		return listedSize{}, err

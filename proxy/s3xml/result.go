@@ -64,7 +64,7 @@ func errorOf(d *doc, bucket string) s3err.Error {
 		case "ETag":
 			e = e.Field(name, etag.ToClient(value))
 		case "Key", "VersionId", "PartNumber", "Condition", "Header", "ArgumentName", "ArgumentValue", "Method",
-			"ResourceType", "TagKey", "TagValue", "StorageClass", "AllowedMethod":
+			"ResourceType", "TagKey", "TagValue", "StorageClass", "AccessTier", "AllowedMethod":
 			e = e.Field(name, value)
 		}
 	}

@@ -42,7 +42,7 @@ type Case struct {
 func Cases() []Case {
 	var all []Case
 	for _, group := range [][]Case{putCases, getCases, listCases, copyCases, multipartCases, conditionCases, checksumCases,
-		deleteCases, versionCases, keyCases, presignCases, errorCases, answerCases, postCases, encryptionCases,
+		deleteCases, versionCases, keyCases, presignCases, errorCases, answerCases, settingCases, postCases, encryptionCases,
 		veilCases} {
 		all = append(all, group...)
 	}
