@@ -55,6 +55,7 @@ tagged_packages() {
 # installing it starts a server.
 install_prometheus() {
   local cache=${XDG_CACHE_HOME:-$HOME/.cache}/s3veil-prometheus dir
+  need jq=jq curl=curl # what the runbooks use
   export S3VEIL_TEST_PROMETHEUS=$cache/usr/bin
   [ -x "$S3VEIL_TEST_PROMETHEUS/promtool" ] && return
   dir=$(mktemp -d)

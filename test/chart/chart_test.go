@@ -43,6 +43,12 @@ func helm(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	return out.String(), log.String(), err
 }
 
+func promtool(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(tool(t, "S3VEIL_TEST_PROMETHEUS"), "promtool"), args...).CombinedOutput()
+	return string(out), err
+}
+
 // render returns the manifests of a chart as text.
 func render(t *testing.T, folder string, args ...string) string {
 	t.Helper()

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -182,30 +181,5 @@ func TestChartSidecar(t *testing.T) {
 	})
 	if config := m.secretFile(t, "r-s3veil-config", "s3veil.yaml"); !strings.Contains(config, "listen: 127.0.0.1:8080\n") {
 		t.Errorf("the S3 endpoint leaves the pod:\n%s", config)
-	}
-}
-
-// Every metric that an alert names is one of the manual's.
-func TestChartAlertsNameMetricsThatExist(t *testing.T) {
-	manual, err := os.ReadFile("../../docs/OPERATIONS.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := parse(t, render(t, chart, "-f", "testdata/good/everything.yaml"))
-	rules, _ := at(m["PrometheusRule/veil"], "spec", "groups", 0, "rules").([]any)
-	if len(rules) != 7 {
-		t.Fatalf("%d rules", len(rules))
-	}
-	for _, r := range rules {
-		expr := at(r, "expr").(string)
-		names := regexp.MustCompile(`s3veil_(\w+)\{`).FindAllStringSubmatch(expr, -1)
-		if len(names) == 0 || !strings.Contains(expr, `namespace="ns"`) {
-			t.Errorf("%s", expr)
-		}
-		for _, n := range names {
-			if !strings.Contains(string(manual), "`"+n[1]+"`") {
-				t.Errorf("%s: no metric of the manual", n[1])
-			}
-		}
 	}
 }
