@@ -38,7 +38,7 @@ func TestGuidesDoWhatTheySay(t *testing.T) {
 	}
 }
 
-// unit is the block of gateway.md with the unit of s3veil, put where systemd looks for it.
+// unit is the block of docs/install/gateway.md with the unit of s3veil, put where systemd looks for it.
 func units(t *testing.T) *story {
 	t.Helper()
 	s := newStory(t)
