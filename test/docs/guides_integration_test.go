@@ -38,7 +38,27 @@ func TestGuidesDoWhatTheySay(t *testing.T) {
 	}
 }
 
-// unit is the block of docs/install/gateway.md with the unit of s3veil, put where systemd looks for it.
+// An upgrade and its rollback, on the machine that the guide of the gateway has made.
+func TestUpgradeOfAGateway(t *testing.T) {
+	s := newStory(t)
+	s.tell("docs/install/gateway.md", "", nil)
+	s.play(block{page: "the new program", lang: "sh", mark: markRun, text: "cp s3veil s3veil-new\n"})
+	n := 0
+	s.tell("docs/UPGRADE.md", "", func(b block) {
+		if b.mark == markRun {
+			n++
+			if !strings.Contains(s.output, "ready") {
+				t.Errorf("%s:%d: %s", b.page, b.line, s.output)
+			}
+		}
+	})
+	s.play(block{page: "afterwards", lang: "sh", mark: markRun, text: "aws s3 cp s3://photos/picture.jpg -\n"})
+	if n < 2 || !strings.Contains(s.output, "a picture") {
+		t.Errorf("%d blocks, then %s", n, s.output)
+	}
+}
+
+// units is a machine with the units of the guides where systemd looks for them.
 func units(t *testing.T) *story {
 	t.Helper()
 	s := newStory(t)

@@ -127,7 +127,15 @@ const systemctl = `
 unit=${!#}
 line=$(sed -n 's/^ExecStart=//p' "$DIR/etc/systemd/system/$unit.service")
 [ -n "$line" ]
+if [ -e "$DIR/$unit.pid" ]; then
+  pid=$(cat "$DIR/$unit.pid")
+  [ "$1" = reload ] && exec kill -HUP "$pid"
+  kill "$pid"
+  tail --pid="$pid" -f /dev/null
+fi
+[ "$1" = stop ] && exit
 setsid ${LAUNCH:-} $line >>"$DIR/$unit.log" 2>&1 </dev/null &
+echo $! >"$DIR/$unit.pid"
 echo $! >>"$DIR/pids"
 `
 
@@ -184,7 +192,7 @@ func (s *story) run(b block, text string) {
 	cmd := exec.Command("bash", "-c", before+text+after)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = s.dir, s.env, time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	timer := time.AfterFunc(4*time.Minute, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	timer := time.AfterFunc(6*time.Minute, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	defer timer.Stop()
 	out, err := cmd.CombinedOutput()
 	s.output = string(out)
