@@ -74,6 +74,7 @@
 {{/* What holds for every Deployment. */}}
 {{- define "s3veil.check.pods" -}}
 {{- $v := .Values -}}
+{{- include "s3veil.check.selector" . -}}
 {{- $pdb := $v.podDisruptionBudget -}}
 {{- if $pdb.enabled -}}
 {{- $min := not (empty $pdb.minAvailable) -}}
@@ -103,6 +104,17 @@
 {{- if and $v.networkPolicy.enabled (not $v.networkPolicy.monitoring) -}}{{- fail "networkPolicy.monitoring: missing; it keeps the ServiceMonitor's Prometheus out" -}}{{- end -}}
 {{- if and $v.config.admin_token_file (not $monitor.tokenSecret.name) -}}{{- fail "metrics.serviceMonitor.tokenSecret: missing; config.admin_token_file demands a token" -}}{{- end -}}
 {{- if and $monitor.tokenSecret.name (not $v.config.admin_token_file) -}}{{- fail "metrics.serviceMonitor.tokenSecret: nothing asks for a token without config.admin_token_file" -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The selector of a Deployment cannot be changed: said before Helm has changed anything else. */}}
+{{- define "s3veil.check.selector" -}}
+{{- $name := include "s3veil.fullname" . -}}
+{{- $live := lookup "apps/v1" "Deployment" .Release.Namespace $name -}}
+{{- if and $live (eq .Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $live)) -}}
+{{- if ne (toJson $live.spec.selector.matchLabels) (include "s3veil.selector" . | fromYaml | toJson) -}}
+{{- fail (printf "nameOverride: Kubernetes cannot change the selector of Deployment %s; change fullnameOverride too, or uninstall first" $name) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
