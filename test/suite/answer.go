@@ -32,6 +32,9 @@ var answerCases = []Case{
 	{"Request_canned_ACL", cannedACL},
 	{"Request_CORS_preflight", preflight},
 	{"Request_storage_class_STANDARD", storageClass},
+	{"Request_bucket_with_and_without_slash", bucketSlash},
+	{"Request_upload_ids_travel_in_URLs", uploadIDs},
+	{"Request_operations_on_plaintext_at_the_store_are_refused", plaintextOperations},
 }
 
 func everyOverride(e *Env) {
@@ -275,6 +278,53 @@ func preflight(e *Env) {
 	exposed := strings.ToLower(a.header.Get("Access-Control-Expose-Headers"))
 	if !strings.Contains(exposed, "etag") || strings.Contains(exposed, "s3veil") {
 		e.Errorf("exposed: %s", exposed)
+	}
+}
+
+func bucketSlash(e *Env) {
+	e.Put("k", []byte("x"))
+	for _, end := range []string{"", "/"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			a := e.do(e.request(method, "/"+e.Bucket+end, nil))
+			Equal(e, method+" bucket"+end, a.status, 200)
+			if method == "GET" && !strings.Contains(string(a.body), "<Key>k</Key>") {
+				e.Errorf("GET bucket%s: %s", end, a.body)
+			}
+		}
+		name := e.Bucket + "-new" + strconv.Itoa(len(end))
+		Equal(e, "PUT bucket"+end, e.do(e.request("PUT", "/"+name+end, nil)).status, 200)
+		Equal(e, "DELETE bucket"+end, e.do(e.request("DELETE", "/"+name+end, nil)).status, 204)
+	}
+}
+
+func uploadIDs(e *Env) {
+	for _, key := range []string{"k", strings.Repeat("long/", 40) + "k"} {
+		id := e.create(key)
+		if len(id) > 1024 {
+			e.Errorf("%d characters", len(id))
+		}
+		if strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~") != "" && e.Target.Encrypted {
+			e.Errorf("%q has to be escaped", id)
+		}
+		_, err := e.C.AbortMultipartUpload(e.Ctx, &s3.AbortMultipartUploadInput{Bucket: &e.Bucket, Key: &key, UploadId: &id})
+		e.Ok(err)
+	}
+}
+
+// plaintextOperations would need the store to read the object.
+func plaintextOperations(e *Env) {
+	if !e.Target.Encrypted {
+		return
+	}
+	e.Put("k", []byte("a,b\n1,2\n"))
+	for target, method := range map[string]string{"select&select-type=2": "POST", "torrent": "GET", "session": "GET", "renameObject": "PUT"} {
+		path := "/" + e.Bucket + "/k"
+		if target == "session" {
+			path = "/" + e.Bucket
+		}
+		r := e.request(method, path, nil)
+		r.query = target
+		e.refused(r, 501, "NotImplemented")
 	}
 }
 
