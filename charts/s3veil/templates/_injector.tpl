@@ -8,6 +8,7 @@
 {{- $p := .profile -}}
 {{- $_ := set $v "config" (default dict $p.config) -}}
 {{- $_ := set $v "secrets" (default list $p.secrets) -}}
+{{- $_ := set $v "profilePorts" (default dict $p.ports) -}}
 {{- range list "resources" "env" "extraVolumes" "extraVolumeMounts" -}}
 {{- if hasKey $p . -}}{{- $_ := set $v . (index $p .) -}}{{- end -}}
 {{- end -}}
@@ -28,7 +29,7 @@
 {{- $context := dict "Values" (include "s3veil.profileValues" (dict "root" $ "profile" $p) | fromYaml) "Chart" $.Chart "Release" $.Release -}}
 {{- $limits := merge (dict "drain" (printf "%ds" (int $.Values.drainSeconds))) (default dict $p.config.limits) -}}
 {{- $out := dict "name" $p.name "namespaces" $p.namespaces "config" (merge (dict "limits" $limits) (deepCopy $p.config)) "container" (include "s3veil.container" $context | fromYaml) "volumes" (include "s3veil.volumes" $context | fromYamlArray) -}}
-{{- range $key, $value := dict "mode" $p.mode "image_pull_secrets" $p.imagePullSecrets "no_proxy" $p.noProxy "allow" $p.allow -}}
+{{- range $key, $value := dict "mode" $p.mode "ports" $p.ports "image_pull_secrets" $p.imagePullSecrets "no_proxy" $p.noProxy "allow" $p.allow -}}
 {{- if $value -}}{{- $_ := set $out $key $value -}}{{- end -}}
 {{- end -}}
 {{- if $p.ca -}}{{- $_ := set $out "ca_file" (printf "/etc/s3veil-inject/ca-%s.pem" $p.name) -}}{{- end -}}

@@ -51,7 +51,7 @@ name: s3veil
 image: {{ include "s3veil.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- $injected := eq .Values.mode "injector" }}
-{{- $admin := ternary 15481 8081 $injected }}
+{{- $admin := ternary (int (dig "admin" 15481 (default dict .Values.profilePorts))) 8081 $injected }}
 {{- if not $injected }}
 args: [serve, --config, /etc/s3veil/s3veil.yaml]
 {{- end }}

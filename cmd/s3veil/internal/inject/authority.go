@@ -57,8 +57,9 @@ func (k keySet) renew(names []string, now time.Time) (keySet, bool, error) {
 		return fresh(names, now)
 	}
 	changed := false
-	if authorities[0].NotAfter.Sub(now) < authorityRenew && k.leafFits(authorities, names, now.Add(leafRenew)) {
-		// Announced first: the leaf stays with the old one until it is renewed.
+	due := authorities[0].NotAfter.Sub(now) < authorityRenew && k.leafFits(authorities, names, now.Add(leafRenew))
+	if due || !mayName(authorities[0], names) {
+		// One that is due is announced first: the leaf stays with the old one until it is renewed.
 		cert, key, err := newAuthority(names, now)
 		if err != nil {
 			return k, false, err
@@ -76,6 +77,16 @@ func (k keySet) renew(names []string, now time.Time) (keySet, bool, error) {
 		k.bundle, changed = bundle, true // one has expired
 	}
 	return k, changed, nil
+}
+
+// mayName reports whether an authority may sign for the names.
+func mayName(ca *x509.Certificate, names []string) bool {
+	for _, n := range names {
+		if !slices.Contains(ca.PermittedDNSDomains, n) {
+			return false
+		}
+	}
+	return true
 }
 
 // fresh makes everything anew.

@@ -2,7 +2,10 @@ package inject
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 )
 
 // pod is what the webhook reads of a pod (https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/).
@@ -45,12 +48,69 @@ type container struct {
 // annotationMirror marks what the kubelet shows of a static pod, which nobody can change.
 const annotationMirror = "kubernetes.io/config.mirror"
 
+var errPod = errors.New("its object is no pod")
+
+// parsePod reads a pod. Texts that readers of JSON could take for different pods are errors; the API server sends none.
 func parsePod(object []byte) (*pod, error) {
 	p := &pod{}
-	if err := json.Unmarshal(object, p); err != nil {
+	if err := json.Unmarshal(object, &p.raw); err != nil {
+		return nil, fmt.Errorf("%w: %w", errPod, err)
+	}
+	once, err := json.Marshal(p.raw) // of names that stand twice the last is left
+	if err != nil {
 		return nil, err
 	}
-	return p, json.Unmarshal(object, &p.raw)
+	for _, key := range []string{"metadata", "spec"} {
+		if m, _ := p.raw[key].(map[string]any); m == nil {
+			return nil, fmt.Errorf("%w: it has no %s", errPod, key)
+		}
+	}
+	if name := respelt(p.raw); name != "" {
+		return nil, fmt.Errorf("%w: unknown field %q", errPod, name)
+	}
+	if err := json.Unmarshal(once, p); err != nil {
+		return nil, fmt.Errorf("%w: %w", errPod, err)
+	}
+	for _, l := range []string{"initContainers", "containers"} {
+		for i, c := range items(dig(p.raw, "spec", l)) {
+			if c == nil {
+				return nil, fmt.Errorf("%w: spec.%s[%d] is null", errPod, l, i)
+			}
+		}
+	}
+	return p, nil
+}
+
+// fields are the names that are read. The API has them in one spelling, while encoding/json takes any.
+var fields = []string{"metadata", "name", "generateName", "annotations", "spec", "hostNetwork", "os", "nodeSelector", "initContainers", "containers",
+	"env", "value", "ports", "containerPort", "hostPort", "volumeMounts", "mountPath"}
+
+// respelt finds a name that is one of fields in another spelling, where they are read. Elsewhere names are other people's.
+func respelt(v any) string {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			switch {
+			case key == "annotations" || key == "nodeSelector":
+				continue
+			case slices.Contains(fields, key):
+			case slices.ContainsFunc(fields, func(f string) bool { return strings.EqualFold(f, key) }):
+				return key
+			default:
+				continue
+			}
+			if name := respelt(value); name != "" {
+				return name
+			}
+		}
+	case []any:
+		for _, e := range v {
+			if name := respelt(e); name != "" {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // unfit says why s3veil cannot stand in a pod; nil when it can.

@@ -97,7 +97,7 @@ func (in *Injector) review(body []byte, always bool) (answer []byte, o *outcome,
 func (in *Injector) admit(q *admissionRequest, always bool, response *admissionResponse, o *outcome) error {
 	p, err := parsePod(q.Object)
 	if err != nil {
-		return fmt.Errorf("%w: its object is no pod: %w", errReview, err)
+		return fmt.Errorf("%w: %w", errReview, err)
 	}
 	if o.pod == "" {
 		if o.pod = p.Metadata.Name; o.pod == "" {
