@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -171,8 +172,8 @@ func TestBucketsThatDemandEncryptionAndTLS(t *testing.T) {
 	}
 	open := s3veil.MustStart(t, s3veil.Options{Store: store, Configure: twoKeys(t, rules...)})
 	closed := s3veil.MustStart(t, s3veil.Options{Store: store, TLS: true, Configure: twoKeys(t, rules...)})
-	ctx, suffix := context.Background(), strings.ToLower(t.Name())
-	named, secure := "named-"+suffix[:20], "secure-"+suffix[:20]
+	ctx, suffix := context.Background(), fmt.Sprint(time.Now().UnixNano())
+	named, secure := "named-"+suffix, "secure-"+suffix
 	for _, name := range []string{named, secure} {
 		if _, err := closed.Client().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name}); err != nil {
 			t.Fatal(err)
