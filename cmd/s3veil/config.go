@@ -91,7 +91,7 @@ type Upstream struct {
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" default:"false"`
 	// HTTP proxy on the way to the store, `http://host:port`. HTTP_PROXY and HTTPS_PROXY are ignored on the data path.
 	Proxy string `yaml:"proxy"`
-	// Most connections to the store at a time.
+	// Most requests to the store at a time; up to 64 of s3veil's own (manifests, settings, probes) come on top.
 	MaxConns int `yaml:"max_conns" default:"512"`
 	// How long an idle connection is kept. Shorter than the store's own limit.
 	IdleTimeout Duration `yaml:"idle_timeout" default:"10s"`

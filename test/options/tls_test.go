@@ -328,3 +328,7 @@ func TestBalancersSayWhetherTLSWasUsed(t *testing.T) {
 		}
 	}
 }
+
+func serverTLS(c tls.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{c}}
+}
