@@ -30,7 +30,7 @@ func TestEveryThreatHasItsTest(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := testFunctions(t)
-	named := map[string]int{}
+	named, seen := map[string]int{}, map[string]bool{}
 	for i, line := range strings.Split(string(mapping), "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -38,6 +38,10 @@ func TestEveryThreatHasItsTest(t *testing.T) {
 		}
 		row, rest, _ := strings.Cut(line, " ")
 		rest = strings.TrimSpace(rest)
+		if seen[line] {
+			t.Errorf("threats.txt:%d: twice", i+1)
+		}
+		seen[line] = true
 		if !rows[row] {
 			t.Errorf("threats.txt:%d: no row %s in docs/THREATS.md", i+1, row)
 		}
@@ -53,6 +57,12 @@ func TestEveryThreatHasItsTest(t *testing.T) {
 	for row := range rows {
 		if named[row] == 0 {
 			t.Errorf("row %s of docs/THREATS.md has no test", row)
+		}
+	}
+	// The parts that strangers reach first each have a row of their own.
+	for _, part := range []string{"forward proxy", "encryption client", "status page", "injector", "Customer keys|customer keys|SSE-C"} {
+		if !regexp.MustCompile(`(?m)^\| [0-9]+ \| [^|]*(` + part + `)`).Match(text) {
+			t.Errorf("no row about %s", part)
 		}
 	}
 }
