@@ -176,17 +176,33 @@ func TestMissesAreLimited(t *testing.T) {
 
 // What does not move is cut in time: a head, a body, a connection between requests. What moves goes on however long it takes.
 func TestTimesAreLimited(t *testing.T) {
-	const limit = time.Second
+	const limit = 3 * time.Second
 	cl, _, bucket := limited(t, map[string]any{"head_timeout": limit.String(), "idle_timeout": limit.String(), "stall_timeout": limit.String()})
 	body := strings.Repeat("x", 100_000)
-	upload := func(key string, n int) string { return head(t, cl, bucket, key, n) }
-	for what, sent := range map[string]string{
-		"half a head":              upload("no", 10)[:60],
-		"half a small body":        upload("no", len(body)) + body[:50_000],
-		"the beginning of a large": upload("no", 64<<20) + body,
-	} {
+	send := func(text string) *wire {
 		w := dial(t, cl)
-		io.WriteString(w, sent)
+		io.WriteString(w, text)
+		return w
+	}
+	upload := func(key string, n int) string { return head(t, cl, bucket, key, n) }
+	stalled := map[string]*wire{
+		"half a head":              send(upload("no", 10)[:60]),
+		"half a small body":        send(upload("no", len(body)) + body[:50_000]),
+		"the beginning of a large": send(upload("no", 64<<20) + body),
+	}
+	silent, idle := dial(t, cl), send(upload("k", 4)+"body")
+	if status, text := idle.answer(); status != 200 {
+		t.Errorf("%d %s", status, text)
+	}
+	slow := send(upload("slow", 20*len(body)))
+	for range 20 {
+		io.WriteString(slow, body)
+		time.Sleep(limit / 15)
+	}
+	if status, text := slow.answer(); status != 200 {
+		t.Errorf("a slow upload: %d %s", status, text)
+	}
+	for what, w := range stalled {
 		if status, text := w.answer(); status != 400 || !strings.Contains(text, "<Code>RequestTimeout</Code>") {
 			t.Errorf("%s: %d %s", what, status, text)
 		}
@@ -194,25 +210,10 @@ func TestTimesAreLimited(t *testing.T) {
 			t.Errorf("%s: the connection stays: %v", what, err)
 		}
 	}
-	idle := dial(t, cl)
-	io.WriteString(idle, upload("k", 4)+"body")
-	if status, text := idle.answer(); status != 200 {
-		t.Errorf("%d %s", status, text)
-	}
-	if err := idle.ended(); err != nil {
-		t.Errorf("an idle connection stays: %v", err)
-	}
-	if err := dial(t, cl).ended(); err != nil {
-		t.Errorf("a connection that never speaks stays: %v", err)
-	}
-	slow := dial(t, cl)
-	io.WriteString(slow, upload("slow", 15*len(body)))
-	for range 15 {
-		io.WriteString(slow, body)
-		time.Sleep(limit / 10)
-	}
-	if status, text := slow.answer(); status != 200 {
-		t.Errorf("a slow upload: %d %s", status, text)
+	for what, w := range map[string]*wire{"an idle connection": idle, "a connection that never speaks": silent} {
+		if err := w.ended(); err != nil {
+			t.Errorf("%s stays: %v", what, err)
+		}
 	}
 	if got := keys(t, cl.Store.Client(), bucket); strings.Join(got, " ") != "k slow" {
 		t.Errorf("the bucket holds %q", got)
