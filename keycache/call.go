@@ -74,7 +74,7 @@ func idOfContext(kid string, wrapped []byte, ec kms.Context) id {
 // of the KMS, so they count as misses. Errors are those of ForWriting.
 func (c *Cache) ForOneObject(ctx context.Context, client, kid, realm string, pairs kms.Context) (Key, error) {
 	if !c.opts.PerObject && !c.misses.allow(c.now(), client, realm, true) {
-		c.report(cacheWrite, kid, ErrMissLimit)
+		c.report(ctx, cacheWrite, kid, ErrMissLimit)
 		return Key{}, ErrMissLimit
 	}
 	name := writeName{kid: kid, realm: realm}
@@ -107,7 +107,7 @@ func (c *Cache) unwrapOnce(ctx context.Context, k *kek, at id, wrapped []byte, e
 
 // once hands an entry to its only user, or remembers a definite refusal.
 func (c *Cache) once(ctx context.Context, cache string, k *kek, at flightName, e *entry, err error) (Key, error) {
-	c.opts.Observe(Event{Kind: kindMiss, Cache: cache, KID: k.KID, Err: err})
+	c.opts.Observe(Event{Kind: kindMiss, Cache: cache, KID: k.KID, Err: err, Context: ctx})
 	if err != nil {
 		if definite(err) {
 			c.mu.Lock()
@@ -177,6 +177,6 @@ func (c *Cache) try(ctx context.Context, k *kek, op string, one time.Duration, f
 		}
 		err = fmt.Errorf("keycache: %s under %q: %w", op, k.KID, err)
 	}
-	c.opts.Observe(Event{Kind: kindKMS, KID: k.KID, Op: op, Err: err, Seconds: time.Since(start).Seconds()})
+	c.opts.Observe(Event{Kind: kindKMS, KID: k.KID, Op: op, Err: err, Seconds: time.Since(start).Seconds(), Context: ctx})
 	return err
 }

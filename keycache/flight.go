@@ -143,7 +143,7 @@ func (c *Cache) await(ctx context.Context, f *flight) (key Key, again bool, err 
 	case <-f.done:
 	case <-ctx.Done():
 	}
-	cache, event := cacheRead, Event{Kind: kindMiss, KID: f.kek.KID}
+	cache, event := cacheRead, Event{Kind: kindMiss, KID: f.kek.KID, Context: ctx}
 	if f.name.write {
 		cache = cacheWrite
 	}

@@ -60,6 +60,8 @@ type Event struct {
 	Op      string // of "kms": "generate", "unwrap", "health"
 	Err     error
 	Seconds float64 // of "kms"
+	// Context has the values of the caller's context; of "kms", those of the caller that began the call. It is not to be kept.
+	Context context.Context
 }
 
 // Fingerprint is the first 8 bytes of the read-cache key, for audit lines.
@@ -190,7 +192,7 @@ func (c *Cache) ForWriting(ctx context.Context, client, kid, realm string, pairs
 		return c.generateOnce(ctx, name, pairs)
 	}
 	for {
-		key, f, err := c.findWriteKey(client, name, pairs)
+		key, f, err := c.findWriteKey(ctx, client, name, pairs)
 		if f == nil {
 			return key, err
 		}
@@ -202,7 +204,7 @@ func (c *Cache) ForWriting(ctx context.Context, client, kid, realm string, pairs
 }
 
 // findWriteKey returns a cached key or refusal, or else the flight that fetches the key, which the caller has joined.
-func (c *Cache) findWriteKey(client string, name writeName, pairs kms.Context) (Key, *flight, error) {
+func (c *Cache) findWriteKey(ctx context.Context, client string, name writeName, pairs kms.Context) (Key, *flight, error) {
 	now := c.now()
 	c.mu.Lock()
 	k, err := c.kek(name.kid)
@@ -212,7 +214,7 @@ func (c *Cache) findWriteKey(client string, name writeName, pairs kms.Context) (
 	}
 	lim := c.limits.Load()
 	e, found := c.writes(name).Get(name)
-	event := Event{Kind: kindHit, Cache: cacheWrite, KID: k.KID}
+	event := Event{Kind: kindHit, Cache: cacheWrite, KID: k.KID, Context: ctx}
 	usable := found && !e.spent(lim) && now.Before(e.writeUntil)
 	if found && !usable && !e.spent(lim) && k.breaker.away() && now.Before(e.writeUntil.Add(lim.bridgeWrites())) {
 		usable, event.Kind = true, kindExpired // nobody has to wait until a call to a KMS known to be away has failed
@@ -227,17 +229,17 @@ func (c *Cache) findWriteKey(client string, name writeName, pairs kms.Context) (
 		c.opts.Observe(event)
 		return key, nil, nil
 	}
-	f, err := c.joinWrite(now, k, client, name, pairs, found)
+	f, err := c.joinWrite(ctx, now, k, client, name, pairs, found)
 	c.mu.Unlock()
 	if err != nil {
-		c.report(cacheWrite, k.KID, err)
+		c.report(ctx, cacheWrite, k.KID, err)
 	}
 	return Key{}, f, err
 }
 
 // joinWrite joins or starts the flight for a write key; the caller holds mu. known says that there was such a key, so that
 // this is no new context.
-func (c *Cache) joinWrite(now time.Time, k *kek, client string, name writeName, pairs kms.Context, known bool) (*flight, error) {
+func (c *Cache) joinWrite(ctx context.Context, now time.Time, k *kek, client string, name writeName, pairs kms.Context, known bool) (*flight, error) {
 	at := flightName{write: true, id: idOf(name.kid, nil, name.realm, pairs)}
 	f := c.flights[at]
 	if f == nil {
@@ -249,7 +251,7 @@ func (c *Cache) joinWrite(now time.Time, k *kek, client string, name writeName, 
 		if !known && !c.misses.allow(now, client, name.realm, perRealm) {
 			return nil, ErrMissLimit
 		}
-		f = c.startWrite(k, at, name, pairs)
+		f = c.startWrite(ctx, k, at, name, pairs)
 	}
 	f.waiters++
 	return f, nil
@@ -269,14 +271,14 @@ func (c *Cache) refresh(now time.Time, k *kek, name writeName, pairs kms.Context
 	}
 	at := flightName{write: true, id: idOf(name.kid, nil, name.realm, pairs)}
 	if c.flights[at] == nil && c.refusal(at.id, now) == nil {
-		c.startWrite(k, at, name, pairs)
+		c.startWrite(c.ctx, k, at, name, pairs)
 	}
 }
 
-func (c *Cache) startWrite(k *kek, at flightName, name writeName, pairs kms.Context) *flight {
+func (c *Cache) startWrite(caller context.Context, k *kek, at flightName, name writeName, pairs kms.Context) *flight {
 	name = writeName{k.KID, strings.Clone(name.realm), name.pairs} // kept beyond the request
 	ec := kms.RealmContext(name.realm, pairs)
-	return c.start(k, at, name, func() (*entry, error) { return c.generate(c.ctx, k, ec) })
+	return c.start(k, at, name, func() (*entry, error) { return c.generate(c.outlive(caller), k, ec) })
 }
 
 // ForReading unwraps, or finds, the IKEK of an envelope. Unknown kids are kms.ErrKeyNotFound. The other errors are those
@@ -294,7 +296,7 @@ func (c *Cache) ForReading(ctx context.Context, client, kid string, wrapped []by
 	if found && now.Before(e.readUntil) {
 		key := e.key()
 		c.mu.Unlock()
-		c.opts.Observe(Event{Kind: kindHit, Cache: cacheRead, KID: k.KID})
+		c.opts.Observe(Event{Kind: kindHit, Cache: cacheRead, KID: k.KID, Context: ctx})
 		return key, nil
 	}
 	lim := c.limits.Load()
@@ -302,7 +304,7 @@ func (c *Cache) ForReading(ctx context.Context, client, kid string, wrapped []by
 		err = c.admit(now, at.id, client, realm, found)
 		c.mu.Unlock()
 		if err != nil {
-			c.report(cacheRead, k.KID, err)
+			c.report(ctx, cacheRead, k.KID, err)
 			return Key{}, err
 		}
 		return c.unwrapOnce(ctx, k, at.id, wrapped, kms.RealmContext(realm, pairs))
@@ -311,20 +313,20 @@ func (c *Cache) ForReading(ctx context.Context, client, kid string, wrapped []by
 	if found && k.breaker.away() && now.Before(e.readUntil.Add(lim.outage.Read)) {
 		key := e.key()
 		if f == nil && k.breaker.open(now) && c.refusal(at.id, now) == nil {
-			c.startRead(k, at, wrapped, realm, pairs)
+			c.startRead(c.ctx, k, at, wrapped, realm, pairs)
 		}
 		c.mu.Unlock()
-		c.opts.Observe(Event{Kind: kindExpired, Cache: cacheRead, KID: k.KID})
+		c.opts.Observe(Event{Kind: kindExpired, Cache: cacheRead, KID: k.KID, Context: ctx})
 		return key, nil
 	}
 	if f == nil {
 		if err = c.admit(now, at.id, client, realm, found); err == nil {
-			f = c.startRead(k, at, wrapped, realm, pairs)
+			f = c.startRead(ctx, k, at, wrapped, realm, pairs)
 		}
 	}
 	if err != nil {
 		c.mu.Unlock()
-		c.report(cacheRead, k.KID, err)
+		c.report(ctx, cacheRead, k.KID, err)
 		return Key{}, err
 	}
 	f.waiters++
@@ -353,10 +355,10 @@ func (c *Cache) Miss(client, realm string) error {
 	return nil
 }
 
-func (c *Cache) startRead(k *kek, at flightName, wrapped []byte, realm string, pairs kms.Context) *flight {
+func (c *Cache) startRead(caller context.Context, k *kek, at flightName, wrapped []byte, realm string, pairs kms.Context) *flight {
 	wrapped = append([]byte(nil), wrapped...) // kept beyond the request
 	ec := kms.RealmContext(strings.Clone(realm), pairs)
-	return c.start(k, at, writeName{}, func() (*entry, error) { return c.unwrap(c.ctx, k, at.id, wrapped, ec) })
+	return c.start(k, at, writeName{}, func() (*entry, error) { return c.unwrap(c.outlive(caller), k, at.id, wrapped, ec) })
 }
 
 // kek finds a configured key; the caller holds mu.
@@ -388,10 +390,10 @@ func (c *Cache) writes(name writeName) *simplelru.LRU[writeName, *entry] {
 }
 
 // report observes a call that ended with an error before any flight: a refusal from the cache, or the rate limit.
-func (c *Cache) report(cache, kid string, err error) {
+func (c *Cache) report(ctx context.Context, cache, kid string, err error) {
 	kind := kindHit
 	if errors.Is(err, ErrMissLimit) {
 		kind = kindMiss
 	}
-	c.opts.Observe(Event{Kind: kind, Cache: cache, KID: kid, Err: err})
+	c.opts.Observe(Event{Kind: kind, Cache: cache, KID: kid, Err: err, Context: ctx})
 }

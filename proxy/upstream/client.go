@@ -49,6 +49,9 @@ type Client struct {
 	trusted atomic.Int64 // and of the last signature that was accepted
 }
 
+// Name is that of the upstream.
+func (c *Client) Name() string { return c.o.Name }
+
 // New returns a client; it does not connect.
 func New(o Options) (*Client, error) {
 	end, err := parseEndpoint(o.Endpoint)

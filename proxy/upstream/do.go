@@ -128,7 +128,7 @@ func (c *Client) attempt(ctx context.Context, t *course) (*Response, error) {
 	}
 	start := time.Now()
 	resp, err := c.exchange(ctx, h, m)
-	e := Event{Kind: "request", Seconds: time.Since(start).Seconds()}
+	e := Event{Kind: "request", Seconds: time.Since(start).Seconds(), Context: ctx}
 	if err == nil {
 		e.Code = resp.Status
 		c.observeClock(resp)

@@ -102,6 +102,7 @@ type Event struct {
 	Seconds     float64
 	Offset      time.Duration
 	InUse, Idle int
+	Context     context.Context // of "request": the one that Do was called with; not to be kept
 }
 
 // Body is an outgoing request body of known length. It is asked again only when Replay returns true.
