@@ -127,10 +127,10 @@ func (e *exchanger) do(request []byte) {
 }
 
 // smallRequests returns a connection, and a PUT and a GET of a small object for it.
-func smallRequests(t testing.TB) (e *exchanger, put, get []byte) {
+func smallRequests(t testing.TB, tracing *Tracing) (e *exchanger, put, get []byte) {
 	f := newFixture(t, func(set *Settings, o *Options) {
 		set.Upstreams[0].Endpoint = newQuietStore(t)
-		o.Audit = nil
+		o.Audit, set.Tracing = nil, tracing
 	})
 	body := bytes.Repeat([]byte("plain"), 4096/5+1)[:4096]
 	c, err := net.Dial("tcp", f.addr)
@@ -145,7 +145,7 @@ func smallRequests(t testing.TB) (e *exchanger, put, get []byte) {
 // Allocations, and the collections they cause, were a third of the CPU time of a small request. Needed are 64 and 50; the race
 // what is needed; under the race detector, whose pools forget at random, they hold too.
 func TestFewAllocationsPerSmallRequest(t *testing.T) {
-	e, put, get := smallRequests(t)
+	e, put, get := smallRequests(t, nil)
 	const runs = 200
 	for _, c := range []struct {
 		name    string
@@ -168,8 +168,10 @@ func TestFewAllocationsPerSmallRequest(t *testing.T) {
 	}
 }
 
-func BenchmarkSmallRequest(b *testing.B) {
-	e, put, get := smallRequests(b)
+func BenchmarkSmallRequest(b *testing.B) { benchmarkSmall(b, nil) }
+
+func benchmarkSmall(b *testing.B, tracing *Tracing) {
+	e, put, get := smallRequests(b, tracing)
 	for name, request := range map[string][]byte{"PUT": put, "GET": get} {
 		b.Run(name, func(b *testing.B) {
 			e.do(put)

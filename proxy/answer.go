@@ -150,11 +150,14 @@ type streamedBody interface {
 func (b *openedBody) onEnd(f func(error)) { b.report = f }
 func (b *openedBody) remaining() int64    { return b.left }
 
+// clientGone is the code of an answer that the client did not stay for.
+const clientGone = "ClientGone"
+
 // endedBadly records a failure after the head of the answer had been sent. The connection is already broken.
 func (x *exchange) endedBadly(err error) {
 	e := s3err.From(err)
 	if errors.Is(err, errClientGone) {
-		x.code = "ClientGone"
+		x.code = clientGone
 		return
 	}
 	x.code, x.note.class = e.Code, e.Class

@@ -62,6 +62,7 @@ func (x *exchange) connect() (host net.Conn, err error) {
 		return nil, forwardMalformed(err)
 	}
 	x.head.method, x.head.path = fasthttp.MethodConnect, "/"
+	x.beginTrace()
 	f := x.st.forward
 	switch {
 	case x.via == nil:

@@ -145,7 +145,7 @@ func (x *exchange) readSource(src *copySource, a, b int64) (streamedSource, erro
 	if o.plaintext() {
 		return &relayBody{src: resp.Body, left: b - a + 1, length: b - a + 1}, nil
 	}
-	body, err := x.s.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, segments)
+	body, err := x.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, segments)
 	if err != nil {
 		return nil, err
 	}

@@ -166,7 +166,7 @@ func (x *exchange) forSettings() *exchange {
 	if v := x.head.get("x-amz-request-payer"); v != "" {
 		payer.fields = []sigv4.Field{{Name: "x-amz-request-payer", Value: strings.Clone(v)}}
 	}
-	return &exchange{s: x.s, st: x.st, id: x.id, start: x.start, client: x.client, signs: x.signs, bucket: b, head: payer,
+	return &exchange{s: x.s, st: x.st, id: x.id, start: x.start, client: x.client, signs: x.signs, bucket: b, head: payer, recording: x.recording,
 		req: s3op.Request{Op: s3op.GetBucketEncryption, Info: s3op.Table[s3op.GetBucketEncryption], Bucket: b.visible}}
 }
 
@@ -211,7 +211,7 @@ func (x *exchange) openDefault(o *object, resp *upstream.Response) (*setting.Enc
 	if err != nil {
 		return nil, err
 	}
-	body, err := x.s.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, segments)
+	body, err := x.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, segments)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +228,9 @@ func (x *exchange) saveDefault(e *setting.Encryption) error {
 	defer x.forgetDefault() // whatever the store has made of it
 	b, name := &x.bucket, setting.Name(x.bucket.bound)
 	kid := x.st.settings.Families[b.rule.Key][0]
-	key, err := x.s.keys.ForWriting(x.context(), x.client.name, kid, b.realm, nil)
+	asking := x.keyStep("key write", kid)
+	key, err := x.s.keys.ForWriting(asking.in(x.context()), x.client.name, kid, b.realm, nil)
+	asking.end(err)
 	if err != nil {
 		return x.aboutKey(kid, err)
 	}

@@ -104,14 +104,16 @@ func (x *exchange) writeKID() string {
 
 // writeKey returns the intermediate key for the new object.
 func (x *exchange) writeKey(b *bucket) (key keycache.Key, err error) {
+	asking := x.keyStep("key write", x.writeKID())
 	switch kid := x.writeKID(); {
 	case x.choice.Type == sse.Customer:
 		key = newCustomerKey(x.choice.Customer, b.realm)
 	case x.choice.OwnKey:
-		key, err = x.s.keys.ForOneObject(x.context(), x.client.name, kid, b.realm, x.choice.Context)
+		key, err = x.s.keys.ForOneObject(asking.in(x.context()), x.client.name, kid, b.realm, x.choice.Context)
 	default:
-		key, err = x.s.keys.ForWriting(x.context(), x.client.name, kid, b.realm, x.choice.Context)
+		key, err = x.s.keys.ForWriting(asking.in(x.context()), x.client.name, kid, b.realm, x.choice.Context)
 	}
+	asking.end(err)
 	if err == nil {
 		x.note.key(key.KID, key.Print)
 		x.note.sse = x.choice.Type

@@ -51,6 +51,7 @@ type exchange struct {
 	streaming bool             // a body stream finishes the exchange
 	note      note             // what the audit line tells
 	refusal   []upstream.Field // headers of the store's own error
+	recording *recording       // the request's trace; nil where it is not recorded
 }
 
 func (s *Server) newExchangeRaw(ctx *fasthttp.RequestCtx) *exchange {
@@ -93,8 +94,12 @@ func (x *exchange) admit() error {
 	router := &x.st.router
 	if x.via == nil {
 		x.trustForwarded()
-	} else if router, err = x.enter(); err != nil || router == nil {
-		return err
+	}
+	x.beginTrace()
+	if x.via != nil {
+		if router, err = x.enter(); err != nil || router == nil {
+			return err
+		}
 	}
 	if x.head.method == "OPTIONS" {
 		return x.admitPreflight(router)
@@ -102,7 +107,10 @@ func (x *exchange) admit() error {
 	if x.req, err = router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.get); err != nil {
 		return err
 	}
-	if err := x.authenticate(); err != nil {
+	checking := x.step("authenticate")
+	err = x.authenticate()
+	checking.end(err)
+	if err != nil {
 		return err
 	}
 	if x.auth != nil {
@@ -222,7 +230,7 @@ func (x *exchange) callIn(ctx context.Context, c *upstream.Client, r *upstream.R
 		r.Bucket = x.bucket.name
 	}
 	x.accompany(r)
-	resp, err := c.Do(ctx, r)
+	resp, err := x.ask(ctx, c, r)
 	if err != nil {
 		return nil, err
 	}
@@ -298,6 +306,9 @@ func (x *exchange) logFailure(e s3err.Error) {
 	if x.note.kid != "" {
 		attrs = append(attrs, "key_id", x.note.kid)
 	}
+	if id := x.traceID(); id != "" {
+		attrs = append(attrs, "trace_id", id)
+	}
 	if e.Cause != nil {
 		attrs = append(attrs, "cause", e.Cause.Error())
 	}
@@ -364,6 +375,7 @@ func (x *exchange) end(status int) {
 	x.note.status = status
 	x.forgetCustomerKeys()
 	x.record()
+	x.endTrace()
 	x.s.active.Add(-1)
 }
 

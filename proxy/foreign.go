@@ -55,7 +55,9 @@ func (x *exchange) openForeign(b *bucket, o *object) error {
 			return err
 		}
 	}
+	asking := x.keyStep("key read", "")
 	data, err := rule.Keys.Open(x.context(), h)
+	asking.end(err)
 	if err != nil {
 		return err
 	}

@@ -230,7 +230,7 @@ func (x *exchange) send(o *object, w window, resp *upstream.Response) error {
 		return nil
 	}
 	id := o.attrs.ObjectID
-	opened, err := x.s.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, w.segments)
+	opened, err := x.newOpenedBody(resp.Body, o.head.Suite, &o.attrs.DEK, w.segments)
 	if err != nil {
 		if o.remembered && errors.Is(err, stream.ErrStream) {
 			x.s.caches.manifests.Remove(o.attrs.ObjectID)

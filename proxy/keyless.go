@@ -14,7 +14,9 @@ import (
 // and a digest by which the object is known. It opens nothing else.
 func (x *exchange) sealCompletion(upstreamID string, a *envelope.Attributes, entry string) (string, error) {
 	kid := x.st.settings.Families[x.bucket.rule.Key][0]
-	key, err := x.s.keys.ForWriting(x.context(), x.client.name, kid, x.bucket.realm, nil)
+	asking := x.keyStep("key write", kid)
+	key, err := x.s.keys.ForWriting(asking.in(x.context()), x.client.name, kid, x.bucket.realm, nil)
+	asking.end(err)
 	if err != nil {
 		return "", err
 	}

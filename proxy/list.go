@@ -139,7 +139,7 @@ func (x *exchange) measureOne(e *s3xml.Entry) (listedSize, error) {
 		req.Query = []upstream.Param{{Name: "versionId", Value: e.VersionID}}
 	}
 	x.accompany(req)
-	resp, err := x.bucket.store.data.Do(x.context(), req)
+	resp, err := x.ask(x.context(), x.bucket.store.data, req)
 	if err != nil {
 		return listedSize{}, err
 	}

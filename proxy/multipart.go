@@ -270,14 +270,14 @@ func (x *exchange) sendPart(u *upload, n int, src source, op string) (*upstream.
 	req := &upstream.Request{Op: op, Method: "PUT", Key: x.req.Key, Header: x.sideHeaders(),
 		Query: uploadQuery(u.id, upstream.Param{Name: "partNumber", Value: strconv.Itoa(n)})}
 	if src.Len() <= x.s.limits.HeldBody {
-		held, release, err := x.s.sealHeld(src, u.head.Suite, &u.attrs.DEK, n)
+		held, release, err := x.sealHeld(src, u.head.Suite, &u.attrs.DEK, n)
 		if err != nil {
 			return nil, err
 		}
 		defer release()
 		req.Body, req.Idempotent = held, true
 	} else {
-		body, err := x.s.newSealedBody(src, u.head.Suite, &u.attrs.DEK, n)
+		body, err := x.newSealedBody(src, u.head.Suite, &u.attrs.DEK, n)
 		if err != nil {
 			return nil, err
 		}

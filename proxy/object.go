@@ -212,7 +212,9 @@ func (x *exchange) readKey(b *bucket, h *envelope.Header, customer *sse.Customer
 	case !b.kids[h.KID]:
 		return keycache.Key{}, x.aboutKey(h.KID, x.st.notListed(h.KID))
 	}
-	key, err := x.s.keys.ForReading(x.context(), x.client.name, h.KID, h.Wrapped, b.realm, h.Pairs)
+	asking := x.keyStep("key read", h.KID)
+	key, err := x.s.keys.ForReading(asking.in(x.context()), x.client.name, h.KID, h.Wrapped, b.realm, h.Pairs)
+	asking.end(err)
 	if err == nil {
 		x.note.key(h.KID, key.Print)
 	}

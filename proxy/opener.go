@@ -33,6 +33,7 @@ type openedBody struct {
 	most     int    // bytes of the largest batch opened
 	err      error
 	closed   bool
+	opening  *step                            // of a trace
 	part     func(part int, r stream.R) error // sees R of each opened stream, may be nil
 
 	count  func(stored int64) // told how much was read of the store
@@ -44,9 +45,9 @@ var errEarlyEnd = fmt.Errorf("%w: stored body ends early", stream.ErrStream)
 
 // newOpenedBody takes buffers and opens the first package, so that a damaged object is an error answer and not a broken
 // connection. It owns src from the start.
-func (s *Server) newOpenedBody(src io.ReadCloser, suite stream.Suite, dek *kms.Key32, segments []size.Segment) (*openedBody, error) {
-	b := &openedBody{src: src, segments: segments, suite: suite, dek: *dek, memory: s.memory,
-		count: func(n int64) { s.metrics.Bytes("upstream", "in", n) }}
+func (x *exchange) newOpenedBody(src io.ReadCloser, suite stream.Suite, dek *kms.Key32, segments []size.Segment) (*openedBody, error) {
+	b := &openedBody{src: src, segments: segments, suite: suite, dek: *dek, memory: x.s.memory, opening: x.step("open"),
+		count: func(n int64) { x.s.metrics.Bytes("upstream", "in", n) }}
 	var need int64
 	for _, g := range segments {
 		b.left += g.Take
@@ -56,15 +57,15 @@ func (s *Server) newOpenedBody(src io.ReadCloser, suite stream.Suite, dek *kms.K
 	if b.left == 0 {
 		return b, nil
 	}
-	buf, err := s.memory.Stream(context.Background(), need)
-	if err != nil {
+	buf, err := x.s.memory.Stream(context.Background(), need)
+	if b.err = err; err != nil {
 		b.Close()
 		return nil, err
 	}
 	b.buf = buf
-	if err := b.fill(); err != nil {
+	if b.err = b.fill(); b.err != nil {
 		b.Close()
-		return nil, err
+		return nil, b.err
 	}
 	return b, nil
 }
@@ -232,11 +233,12 @@ func (b *openedBody) Close() error {
 		b.buf.Filled(b.most)
 		b.memory.Release(b.buf)
 	}
+	failure := b.err
+	if failure == nil && b.left > 0 {
+		failure = errClientGone
+	}
+	b.opening.end(failure)
 	if b.report != nil {
-		failure := b.err
-		if failure == nil && b.left > 0 {
-			failure = errClientGone
-		}
 		b.report(failure)
 	}
 	return err

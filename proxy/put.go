@@ -100,7 +100,7 @@ func (w *write) run() (*upstream.Response, error) {
 	if err := w.seal(req); err != nil {
 		return nil, err
 	}
-	body, err := w.x.s.newSealedBody(w.src, w.x.suite(), &w.attrs.DEK, 0)
+	body, err := w.x.newSealedBody(w.src, w.x.suite(), &w.attrs.DEK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,9 @@ func (w *write) runHeld(req *upstream.Request) (*upstream.Response, error) {
 	if err := w.seal(req); err != nil {
 		return nil, err
 	}
+	sealing := w.x.step("seal")
 	body, err := sealBytes(plain, w.x.suite(), &w.attrs.DEK, 0)
+	sealing.end(err)
 	if err != nil {
 		return nil, err
 	}

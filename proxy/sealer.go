@@ -17,6 +17,7 @@ import (
 // only after the source has been verified; on any failure WriteTo returns it and the upstream connection closes short of
 // the declared length.
 type sealedBody struct {
+	x      *exchange
 	src    source
 	sealer *stream.Sealer
 	memory *budget.Budget
@@ -24,17 +25,17 @@ type sealedBody struct {
 }
 
 // newSealedBody prepares the stream of part (0: single PUT). It holds buffers until Close.
-func (s *Server) newSealedBody(src source, suite stream.Suite, dek *kms.Key32, part int) (*sealedBody, error) {
+func (x *exchange) newSealedBody(src source, suite stream.Suite, dek *kms.Key32, part int) (*sealedBody, error) {
 	sealer, err := stream.NewSealer(suite, dek, part, src.Len())
 	if err != nil {
 		return nil, err
 	}
-	buf, err := s.memory.Stream(context.Background(), src.Len())
+	buf, err := x.s.memory.Stream(context.Background(), src.Len())
 	if err != nil {
 		sealer.Close()
 		return nil, err
 	}
-	return &sealedBody{src: src, sealer: sealer, memory: s.memory, buf: buf}, nil
+	return &sealedBody{x: x, src: src, sealer: sealer, memory: x.s.memory, buf: buf}, nil
 }
 
 // Len is the stored size.
@@ -45,6 +46,8 @@ func (b *sealedBody) Replay() bool { return false }
 
 // WriteTo seals batch by batch.
 func (b *sealedBody) WriteTo(w io.Writer) (written int64, err error) {
+	sealing := b.x.step("seal")
+	defer func() { sealing.end(err) }()
 	defer func() { // past this point a panic would take the connection to the store and its slot with it
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v", errPanic, p)
@@ -83,12 +86,14 @@ func (b *sealedBody) Close() {
 
 // sealHeld reads a small source whole, verifies it and returns its sealed form, which can be sent again. release gives the
 // memory back.
-func (s *Server) sealHeld(src source, suite stream.Suite, dek *kms.Key32, part int) (held upstream.Bytes, release func(), err error) {
-	plain, release, err := s.readHeld(src)
+func (x *exchange) sealHeld(src source, suite stream.Suite, dek *kms.Key32, part int) (held upstream.Bytes, release func(), err error) {
+	plain, release, err := x.s.readHeld(src)
 	if err != nil {
 		return nil, nil, err
 	}
+	sealing := x.step("seal")
 	held, err = sealBytes(plain, suite, dek, part)
+	sealing.end(err)
 	if err != nil {
 		release()
 		return nil, nil, err

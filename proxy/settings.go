@@ -35,6 +35,8 @@ type Settings struct {
 	// Write is the suite of new objects, Read lists those accepted (format.write, format.read).
 	Write stream.Suite
 	Read  []stream.Suite
+	// Tracing of requests; nil: off.
+	Tracing *Tracing
 }
 
 // Upstream is one store.

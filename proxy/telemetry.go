@@ -87,6 +87,7 @@ func (s *Server) newMetrics() (*metrics.Metrics, error) {
 // observeKeys takes what the key cache reports. An outage is a line in the log at its beginning and its end.
 func (s *Server) observeKeys(e keycache.Event) {
 	s.metrics.Keys(e)
+	traceKeys(e)
 	switch e.Kind {
 	case "away":
 		s.log.Warn("KMS does not answer, cached keys go on", "key_id", e.KID, "cause", e.Err.Error())
@@ -116,7 +117,10 @@ func (x *exchange) cached(name string, hit bool) bool {
 }
 
 func (s *Server) observeUpstream(name string) func(upstream.Event) {
-	return func(e upstream.Event) { s.metrics.Upstream(name, e) }
+	return func(e upstream.Event) {
+		s.metrics.Upstream(name, e)
+		traceUpstream(e)
+	}
 }
 
 // record is the end of an exchange: metrics, and a line in the audit log where an object was concerned.
@@ -139,7 +143,7 @@ func (x *exchange) record() {
 func (x *exchange) auditRecord(elapsed time.Duration) audit.Record {
 	r := audit.Record{Time: x.start.UTC(), RequestID: x.id, UpstreamRequestID: x.storeID, Source: addrText(x), Action: string(x.req.Op),
 		Bucket: x.req.Bucket, Key: x.req.Key, VersionID: x.note.version, Status: x.note.status, Class: x.note.class,
-		BytesIn: x.note.in, BytesOut: x.note.out, Milliseconds: float64(elapsed.Microseconds()) / 1000}
+		BytesIn: x.note.in, BytesOut: x.note.out, Milliseconds: float64(elapsed.Microseconds()) / 1000, TraceID: x.traceID()}
 	if x.client != nil {
 		r.Client = x.client.name
 	}

@@ -46,8 +46,8 @@ type Config struct {
 
 	// Forward proxy for applications whose endpoint cannot be changed (LEGACY.md), or `off`.
 	Forward Forward `yaml:"forward"`
-	// Tracing. Not supported by this build: `off`.
-	Trace Absent `yaml:"trace"`
+	// OpenTelemetry traces of requests (OPERATIONS.md), or `off`.
+	Trace Trace `yaml:"trace"`
 }
 
 // TLS is the server side of TLS; ALPN offers http/1.1 only.

@@ -12,7 +12,6 @@ import (
 var (
 	secretType = reflect.TypeFor[Secret]()
 	pathType   = reflect.TypeFor[Path]()
-	absentType = reflect.TypeFor[Absent]()
 	textType   = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
@@ -145,7 +144,7 @@ func leaves(v reflect.Value, path string) []leaf {
 			p = path
 		}
 		switch {
-		case f.Kind() == reflect.Slice || isScalar(f.Type()) || f.Type() == absentType:
+		case f.Kind() == reflect.Slice || isScalar(f.Type()):
 			out = append(out, leaf{path: p, field: f})
 		default:
 			out = append(out, leaves(f, p)...)

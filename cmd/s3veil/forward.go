@@ -14,6 +14,11 @@ import (
 
 // readNode takes the word "off" in place of keys.
 func (*Forward) readNode(l *loader, n *yaml.Node, at position, path string) bool {
+	return l.offOrKeys(n, at, path)
+}
+
+// offOrKeys takes the word "off" in place of a group of keys, and reports whether there are none to read.
+func (l *loader) offOrKeys(n *yaml.Node, at position, path string) bool {
 	if n.Kind != yaml.ScalarNode {
 		return false
 	}

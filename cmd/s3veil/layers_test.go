@@ -46,7 +46,7 @@ func TestEnvironmentSetsEveryKey(t *testing.T) {
 		`S3VEIL_DOMAINS=["a.example", "b.example"]`,
 		`S3VEIL_FORMAT_READ=[1]`,
 		`S3VEIL_CLIENTS=[{"access_key": "app", "secret_key_file": "` + secret + `", "buckets": ["*"], "actions": ["read"]}]`,
-		"S3VEIL_TRACE=off",
+		"S3VEIL_TRACE_RATIO=0.5",
 	}})
 	if l.bad != nil {
 		t.Fatal(l.bad)
@@ -55,7 +55,7 @@ func TestEnvironmentSetsEveryKey(t *testing.T) {
 	if u.Endpoint != "http://store:9000" || u.PathStyle || u.MinPart != 1<<20 || u.Credentials.SecretKey.reveal() != "from-file" {
 		t.Errorf("upstream is %+v", u)
 	}
-	if len(l.Domains) != 2 || l.Format.Read[0] != 1 || l.Clients[0].SecretKey.reveal() != "from-file" || l.Clients[0].Anonymous {
+	if l.Trace.Ratio != 0.5 || len(l.Domains) != 2 || l.Format.Read[0] != 1 || l.Clients[0].SecretKey.reveal() != "from-file" || l.Clients[0].Anonymous {
 		t.Errorf("lists are %+v", l.Config)
 	}
 	if len(l.files) != 2 || l.files[0] != secret {

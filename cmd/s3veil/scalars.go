@@ -113,5 +113,15 @@ var sizeUnits = []struct {
 	shift int
 }{{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}, {"B", 0}}
 
-// Absent stands for a group of keys that belongs to something this build does not have. It takes any content.
-type Absent struct{}
+// Share is a part of a whole, from 0 to 1.
+type Share float64
+
+// UnmarshalText parses a decimal number.
+func (s *Share) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(v >= 0 && v <= 1) {
+		return fmt.Errorf("%q is not a share between 0 and 1, such as 0.01", text)
+	}
+	*s = Share(v)
+	return nil
+}

@@ -97,6 +97,7 @@ type service struct {
 	metrics *prometheus.Registry
 	ends    certificateEnds
 	audit   *auditLog
+	tracing *tracing
 
 	draining atomic.Bool
 }
@@ -130,6 +131,9 @@ func (p *program) newService(ctx context.Context, src sources) (*service, *wired
 	}
 	s.warn()
 	s.newMetrics()
+	s.tracing = newTracing(s.log, s.metrics)
+	w.settings.Tracing = s.tracing.settings(w, l.Trace.Service)
+	s.tracing.use(w.collect)
 	memory := l.bodyMemory(memoryLimit(cgroupLimits))
 	opts := l.options(s.log, memory)
 	opts.Registerer, opts.Version = s.metrics, buildVersion()
@@ -289,7 +293,9 @@ func (s *service) drain(failed <-chan error, delay time.Duration) error {
 		case <-time.After(delay):
 		case <-ctx.Done():
 		}
-		done <- s.proxy.Shutdown(ctx)
+		err := s.proxy.Shutdown(ctx)
+		s.tracing.end(ctx)
+		done <- err
 	}()
 	for {
 		select {
@@ -320,6 +326,7 @@ func (s *service) reload(ctx context.Context, reason string) []string {
 	if err != nil {
 		s.proxy.ReloadFailed()
 	} else {
+		w.settings.Tracing = s.tracing.settings(w, l.Trace.Service)
 		err = s.proxy.Reload(w.settings)
 	}
 	if err := s.audit.reopen(); err != nil {
@@ -333,6 +340,7 @@ func (s *service) reload(ctx context.Context, reason string) []string {
 	if fixed := s.fixed(l); len(fixed) > 0 {
 		s.log.Warn("changes that take a restart", "keys", fixed)
 	}
+	s.tracing.use(w.collect)
 	if s.tls != nil && w.tls != nil {
 		s.tls.current.Store(w.tls)
 	}
@@ -360,6 +368,7 @@ func (s *service) fixed(l *loaded) []string {
 		{"admin_pprof", a.AdminPprof, b.AdminPprof},
 		{"lock_memory", a.LockMemory, b.LockMemory},
 		{"limits", a.Limits, b.Limits}, {"log", a.Log, b.Log}, {"audit", a.Audit, b.Audit}, {"tls", a.TLS.CertFile == "", b.TLS.CertFile == ""},
+		{"trace.service", s.tracing.nameOr(b.Trace.Service), b.Trace.Service},
 	} {
 		if !reflect.DeepEqual(f.a, f.b) {
 			out = append(out, f.path)

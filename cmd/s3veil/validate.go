@@ -32,6 +32,7 @@ func validate(l *loaded) {
 		l.wrong("lock_memory", "not supported on this system")
 	}
 	l.checkForward()
+	l.checkTrace()
 }
 
 // wrong adds a mistake at the line of path, or of the nearest group around it that was given.

@@ -29,6 +29,8 @@ type wired struct {
 	tls      *tls.Config // of the S3 endpoint; nil for none
 	token    Secret      // of the admin endpoint
 	kept     *kept
+	tracing  *proxy.Tracing // without its tracer; nil: off
+	collect  *collectorTarget
 }
 
 // kept are parts that a reload takes over while nothing about them has changed, so that connections to the store and
@@ -78,6 +80,7 @@ func wire(ctx context.Context, l *loaded, old *kept, log *slog.Logger) *wired {
 	}
 	w.settings.Cache = l.keyCache()
 	w.settings.Forward = l.forward(log)
+	w.tracing, w.collect = l.tracing(log)
 	return w
 }
 

@@ -38,8 +38,9 @@ type Record struct {
 	BytesIn           int64     `json:"bytes_in"`
 	BytesOut          int64     `json:"bytes_out"`
 	Milliseconds      float64   `json:"ms"`
-	Side              string    `json:"side,omitempty"` // "source" in the line for what a copy has read
-	Lost              int64     `json:"lost,omitempty"` // lines that could not be written before this one, with the action LinesLost
+	TraceID           string    `json:"trace_id,omitempty"` // of a request that is traced, 32 hex digits
+	Side              string    `json:"side,omitempty"`     // "source" in the line for what a copy has read
+	Lost              int64     `json:"lost,omitempty"`     // lines that could not be written before this one, with the action LinesLost
 }
 
 // LinesLost is the action of the line that a log writes about itself after it could not be written to: the lines it counts

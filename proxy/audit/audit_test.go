@@ -121,7 +121,7 @@ func TestLinesAreWhatJSONWouldBe(t *testing.T) {
 	odd.Key = "a\"b\\c<d>&\n\x00\x7f\u2028é\xff"
 	odd.Milliseconds = 1234567.25
 	odd.Time = time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600))
-	list := []Record{{}, full(), odd, {Side: SourceSide, Lost: 3, ClaimedKey: "ASIA"}, {Milliseconds: 0.001, Status: -1, BytesIn: 1 << 62}}
+	list := []Record{{}, full(), odd, {Side: SourceSide, Lost: 3, ClaimedKey: "ASIA", TraceID: "0af7651916cd43dd8448eb211c80319c"}, {Milliseconds: 0.001, Status: -1, BytesIn: 1 << 62}}
 	for c := range 0x100 {
 		list = append(list, Record{Key: string([]byte{'a', byte(c), 'b'})})
 	}
@@ -134,7 +134,7 @@ func TestLinesAreWhatJSONWouldBe(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
-	if n := reflect.TypeFor[Record]().NumField(); n != 21 {
+	if n := reflect.TypeFor[Record]().NumField(); n != 22 {
 		t.Errorf("%d fields", n) // appendRecord lists them
 	}
 }

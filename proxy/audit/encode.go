@@ -34,6 +34,7 @@ func appendRecord(b []byte, r *Record) []byte {
 	b = strconv.AppendInt(b, r.BytesOut, 10)
 	b = append(b, `,"ms":`...)
 	b = strconv.AppendFloat(b, r.Milliseconds, 'f', -1, 64)
+	b = appendField(b, `,"trace_id":`, r.TraceID)
 	b = appendField(b, `,"side":`, r.Side)
 	if r.Lost != 0 {
 		b = strconv.AppendInt(append(b, `,"lost":`...), r.Lost, 10)

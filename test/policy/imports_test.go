@@ -44,6 +44,10 @@ var homes = []struct {
 	{"go.yaml.in/yaml", []string{"s3veil/cmd"}},
 	{"github.com/miekg/pkcs11", []string{"s3veil/crypto/kms/pkcs11"}},
 	{"github.com/spf13/cobra", []string{"s3veil/cmd"}},
+	{"go.opentelemetry.io/otel", []string{"s3veil/proxy", "s3veil/cmd"}},
+	{"go.opentelemetry.io/otel/sdk", []string{"s3veil/cmd"}},
+	{"go.opentelemetry.io/otel/exporters", []string{"s3veil/cmd"}},
+	{"go.opentelemetry.io/proto", []string{"s3veil/cmd"}},
 }
 
 // floor are packages that the lower rooms must not import: formats and signatures know no HTTP, no logging, no files.
@@ -154,6 +158,27 @@ func TestProxyLinksNoCloudSDK(t *testing.T) {
 		if anyUnder(p.ImportPath, clouds) {
 			t.Errorf("./proxy depends on %s", p.ImportPath)
 		}
+	}
+}
+
+// exporters keep spans and send them: proxy knows the API of tracing alone. Nothing links gRPC.
+var exporters = []string{"go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/exporters", "go.opentelemetry.io/proto"}
+
+func TestProxyLinksNoExporter(t *testing.T) {
+	for _, p := range list(t, "", "./proxy/...") {
+		if anyUnder(p.ImportPath, exporters) {
+			t.Errorf("./proxy depends on %s", p.ImportPath)
+		}
+	}
+	found := false
+	for _, p := range list(t, "nodevstore", "./cmd/s3veil") {
+		found = found || anyUnder(p.ImportPath, exporters)
+		if under(p.ImportPath, "google.golang.org/grpc") {
+			t.Errorf("s3veil links %s", p.ImportPath)
+		}
+	}
+	if !found {
+		t.Error("s3veil links no exporter")
 	}
 }
 
