@@ -145,6 +145,9 @@ func (x *exchange) instructionFile(b *bucket, key string) (file []byte, marked b
 	if file, err = io.ReadAll(io.LimitReader(resp.Body, s3ec.MaxInstruction+1)); err != nil {
 		return nil, false, fmt.Errorf("%w: instruction file: %w", upstream.ErrUnavailable, err)
 	}
+	if entry, err := classify(resp.Header); err == nil && entry != "" {
+		return nil, false, nil // what a client of s3veil's has written is nobody's instruction
+	}
 	for i := range resp.Header {
 		marked = marked || resp.Header[i].Name == metaPrefix+"x-amz-crypto-instr-file"
 	}

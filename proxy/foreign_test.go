@@ -340,6 +340,12 @@ func TestNeighboursOfInstructionFiles(t *testing.T) {
 			t.Errorf("%q: %d %s", text, resp.StatusCode, got)
 		}
 	}
+	// A client that may write a neighbour's name takes no plaintext object away from those who read it.
+	f.must("PUT", "/data/open.instruction", []byte(`{"x-amz-key":"AA==","x-amz-iv":"AA=="}`), "x-amz-meta-x-amz-crypto-instr-file", "yes")
+	f.store.Put("data", "open", proxytest.Object{Data: []byte("plain")})
+	if resp, got := f.do("GET", "/data/open", nil); resp.StatusCode != 422 || !bytes.Contains(got, []byte("ObjectNotEncrypted")) {
+		t.Errorf("beside an object of a client's: %d %s", resp.StatusCode, got)
+	}
 	f.must("PUT", "/data/own", []byte("own"), "x-amz-meta-x-amz-key", "a client's", "x-amz-meta-x-amz-3", "own")
 	resp, got := f.must("GET", "/data/own", nil)
 	if string(got) != "own" || resp.Header.Get("x-amz-meta-x-amz-key") != "a client's" {

@@ -53,4 +53,5 @@ var wrappingMutations = []mutation{
 	{"foreign keys not counted as misses", foreigns, "		if err := x.s.keys.Miss(x.client.name, b.realm); err != nil {\n			return err\n		}\n", ""},
 	{"large foreign objects released unverified", foreigns, "f.head.Cipher == s3ec.CBC || !final && !f.rule.Delayed", "f.head.Cipher == s3ec.CBC"},
 	{"foreign signals shown", foreigns, "o.content, o.header = &foreignObject{rule, h, key}, n, withoutForeign(o.header)", "o.content = &foreignObject{rule, h, key}, n"},
+	{"instructions of clients followed", foreigns, "err == nil && entry != \"\" {\n		return nil, false, nil //", "err == nil && entry == \"-\" {\n		return nil, false, nil //"},
 }
