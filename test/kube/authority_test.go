@@ -24,14 +24,14 @@ type authority struct {
 	pem         []byte
 }
 
-func newAuthority(name string) (*authority, error) {
+func newAuthority(name string, life time.Duration) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	a := &authority{key: key, certificate: &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}}
 	der, err := x509.CreateCertificate(rand.Reader, a.certificate, a.certificate, key.Public(), key)
 	a.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
@@ -39,13 +39,13 @@ func newAuthority(name string) (*authority, error) {
 }
 
 // issue returns certificate and key of a server, in PEM; names may be addresses.
-func (a *authority) issue(names ...string) (certificate, private []byte, err error) {
+func (a *authority) issue(life time.Duration, names ...string) (certificate, private []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: names[0]},
-		NotBefore: a.certificate.NotBefore, NotAfter: a.certificate.NotAfter,
+		NotBefore: a.certificate.NotBefore, NotAfter: time.Now().Add(life),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	for _, n := range names {
 		if ip := net.ParseIP(n); ip != nil {

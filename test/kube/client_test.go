@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -167,15 +168,35 @@ func (p *plane) resources(t *testing.T, namespaced bool) (all []resource) {
 	return all
 }
 
-// contents names every object of a namespace but those that come and go by themselves.
+// everything is what a namespace contains, and what lies outside of namespaces and has it in its name.
+func (p *plane) everything(t *testing.T, namespace string) (all []object) {
+	t.Helper()
+	add := func(r resource, path string) {
+		for _, item := range p.items(t, path) {
+			o := item.(object)
+			o["kind"] = r.kind // lists leave it out
+			all = append(all, o)
+		}
+	}
+	for _, r := range p.resources(t, true) {
+		add(r, r.in(namespace))
+	}
+	for _, r := range p.resources(t, false) {
+		if r.kind != "Namespace" {
+			add(r, r.path)
+		}
+	}
+	return slices.DeleteFunc(all, func(o object) bool {
+		return text(o, "metadata", "namespace") != namespace && !strings.Contains(name(o), namespace)
+	})
+}
+
+// contents names everything but what comes and goes by itself.
 func (p *plane) contents(t *testing.T, namespace string) (names []string) {
 	t.Helper()
-	for _, r := range p.resources(t, true) {
-		if r.kind == "Event" || r.kind == "Lease" {
-			continue
-		}
-		for _, o := range p.items(t, r.in(namespace)) {
-			names = append(names, r.kind+"/"+name(o))
+	for _, o := range p.everything(t, namespace) {
+		if kind := text(o, "kind"); kind != "Event" && kind != "Lease" {
+			names = append(names, kind+"/"+name(o))
 		}
 	}
 	return names

@@ -52,14 +52,18 @@ func (p *plane) mustHelm(t *testing.T, args ...string) string {
 	return out
 }
 
-// namespace makes one for the test, with what controllers put into it. Pods of shapes that violate the level are refused.
-func (p *plane) namespace(t *testing.T, level string) string {
+// namespace makes one for the test, with what controllers put into it. Pods that violate the level of Pod Security are refused.
+func (p *plane) namespace(t *testing.T, level string, labels ...string) string {
 	t.Helper()
 	var random [4]byte
 	rand.Read(random[:])
 	ns := "t-" + hex.EncodeToString(random[:])
+	all := object{"pod-security.kubernetes.io/enforce": level}
+	for i := 0; i < len(labels); i += 2 {
+		all[labels[i]] = labels[i+1]
+	}
 	p.must(t, "POST", "/api/v1/namespaces", object{"apiVersion": "v1", "kind": "Namespace",
-		"metadata": object{"name": ns, "labels": object{"pod-security.kubernetes.io/enforce": level}}})
+		"metadata": object{"name": ns, "labels": all}})
 	eventually(t, func() error {
 		return errors.Join(p.do("GET", "/api/v1/namespaces/"+ns+"/serviceaccounts/default", nil, nil),
 			p.do("GET", "/api/v1/namespaces/"+ns+"/configmaps/kube-root-ca.crt", nil, nil))
@@ -109,7 +113,7 @@ func pathOf(o object, namespace string) string {
 	if plural == "" {
 		plural = strings.ToLower(kind) + "s"
 	}
-	if namespace != "" {
+	if namespace != "" && !strings.HasPrefix(kind, "Cluster") && kind != "MutatingWebhookConfiguration" {
 		version += "/namespaces/" + namespace
 	}
 	return prefix + version + "/" + plural
@@ -155,11 +159,11 @@ func (p *plane) mirrored(t *testing.T, namespace, release string) {
 		}
 		promised = append(promised, text(o, "kind")+"/"+name(o))
 	}
-	for _, r := range p.resources(t, true) {
-		for _, o := range p.items(t, r.in(namespace)) {
-			if text(o, "metadata", "annotations", "meta.helm.sh/release-name") == release && at(o, "metadata", "deletionTimestamp") == nil && r.kind != "ReplicaSet" {
-				found = append(found, r.kind+"/"+name(o))
-			}
+	for _, o := range p.everything(t, namespace) {
+		a := at(o, "metadata", "annotations")
+		if text(a, "meta.helm.sh/release-name") == release && text(a, "meta.helm.sh/release-namespace") == namespace &&
+			at(o, "metadata", "deletionTimestamp") == nil && text(o, "kind") != "ReplicaSet" {
+			found = append(found, text(o, "kind")+"/"+name(o))
 		}
 	}
 	slices.Sort(promised)

@@ -3,7 +3,6 @@
 package kube
 
 import (
-	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,8 +17,8 @@ type shape struct {
 	name   string
 	level  string // of Pod Security that its namespace enforces
 	pods   int
-	config string // name of the configuration's Secret
-	prefix string // of its values, in another chart
+	config string // where its configuration lies in the namespace
+	change string // a value that changes it
 	folder func(t *testing.T) string
 	args   []string
 	before func(t *testing.T, p *plane, namespace string)
@@ -27,21 +26,27 @@ type shape struct {
 
 func itself(*testing.T) string { return chart }
 
-func gateway(values string, pods int, config string, before func(*testing.T, *plane, string)) shape {
-	return shape{name: values, level: "restricted", pods: pods, config: config, folder: itself, args: []string{"-f", fixtures + "good/" + values + ".yaml"}, before: before}
+// deployment is a shape of the chart itself, with values of test/chart.
+func deployment(values string, pods int, config, change string, before func(*testing.T, *plane, string)) shape {
+	return shape{name: values, level: "restricted", pods: pods, config: config, change: change, folder: itself, before: before,
+		// The injector is for nobody here: its webhook would be called for pods of other tests.
+		args: []string{"-f", fixtures + "good/" + values + ".yaml", "--set", "injector.namespaceSelector.matchLabels.injector=nobody"}}
 }
 
 func shapes() []shape {
+	const regions, level = `config.regions=["eu-west-1"]`, `injector.logLevel="error"`
 	return []shape{
-		gateway("local", 2, "r-s3veil-config", nil),
-		gateway("transit", 1, "r-s3veil-config", nil),
-		gateway("everything", 3, "veil-config", everythingElse),
-		{name: "sidecar", level: "baseline", pods: 1, config: "r-s3veil-config", prefix: "s3veil.", folder: application},
+		deployment("local", 2, "secrets/r-s3veil-config", regions, nil),
+		deployment("transit", 1, "secrets/r-s3veil-config", regions, nil),
+		deployment("everything", 3, "secrets/veil-config", regions, everythingElse),
+		deployment("injector", 2, "configmaps/r-s3veil-inject", level, nil),
+		deployment("injector-everything", 3, "configmaps/veil-injector-inject", level, nil),
+		{name: "sidecar", level: "baseline", pods: 1, config: "secrets/r-s3veil-config", change: "s3veil." + regions, folder: exampleChart},
 	}
 }
 
-// application is a copy of the example application with the chart as its dependency in place.
-func application(t *testing.T) string {
+// exampleChart is a copy of the example application with the chart as its dependency in place.
+func exampleChart(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(fixtures+"app")); err != nil {
@@ -92,14 +97,14 @@ func (p *plane) cloud(t *testing.T, namespace string) {
 	}()
 }
 
-// configuration is s3veil.yaml as a release's Secret has it.
-func (p *plane) configuration(t *testing.T, namespace, secret string) string {
+// configuration is what a release tells the program.
+func (p *plane) configuration(t *testing.T, namespace, path string) string {
 	t.Helper()
-	content, err := base64.StdEncoding.DecodeString(text(p.must(t, "GET", "/api/v1/namespaces/"+namespace+"/secrets/"+secret, nil), "data", "s3veil.yaml"))
-	if err != nil || len(content) == 0 {
-		t.Fatalf("no configuration in %s: %v", secret, err)
+	data, _ := at(p.must(t, "GET", "/api/v1/namespaces/"+namespace+"/"+path, nil), "data").(object)
+	if len(data) == 0 {
+		t.Fatalf("no configuration in %s", path)
 	}
-	return string(content)
+	return fmt.Sprint(data)
 }
 
 func TestEveryShapeIsInstalledUpgradedRolledBackAndRemoved(t *testing.T) {
@@ -128,9 +133,9 @@ func TestEveryShapeIsInstalledUpgradedRolledBackAndRemoved(t *testing.T) {
 				}
 			}
 
-			deploy("upgrade", "--set-json", s.prefix+`config.regions=["eu-west-1"]`)
+			deploy("upgrade", "--set-json", s.change)
 			second := p.replaced(t, ns, s.pods, first)
-			if c := p.configuration(t, ns, s.config); !strings.Contains(c, "- eu-west-1\n") {
+			if c := p.configuration(t, ns, s.config); c == config {
 				t.Errorf("the new configuration has not arrived:\n%s", c)
 			}
 

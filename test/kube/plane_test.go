@@ -37,6 +37,7 @@ type plane struct {
 	kubeconfig string
 	client     *http.Client
 	procs      []*servers.Process // in the order of their start
+	services   *switchboard
 }
 
 var shared struct {
@@ -80,6 +81,9 @@ func startPlane() (*plane, error) {
 			return err
 		}
 		p = &plane{dir: dir, bin: bin, kubeconfig: filepath.Join(dir, "kubeconfig")}
+		if p.services, err = newSwitchboard(dir); err != nil {
+			return err
+		}
 		if err = errors.Join(p.writeIdentities(), p.start()); err != nil {
 			p.stop()
 			os.RemoveAll(dir)
@@ -94,12 +98,12 @@ func startPlane() (*plane, error) {
 
 // writeIdentities makes the certificate of the API server, the key of service accounts and the token of the administrator.
 func (p *plane) writeIdentities() error {
-	ca, err := newAuthority("kubernetes test CA")
+	ca, err := newAuthority("kubernetes test CA", 24*time.Hour)
 	if err != nil {
 		return err
 	}
 	p.caPEM = ca.pem
-	certificate, key, err := ca.issue("kube-apiserver", "localhost", "127.0.0.1")
+	certificate, key, err := ca.issue(24*time.Hour, "kube-apiserver", "localhost", "127.0.0.1")
 	if err != nil {
 		return err
 	}
@@ -115,7 +119,7 @@ func (p *plane) writeIdentities() error {
 	rand.Read(secret[:])
 	p.token = hex.EncodeToString(secret[:])
 	for name, content := range map[string][]byte{
-		"ca.pem": ca.pem, "api.pem": certificate, "api.key": key,
+		"ca.pem": ca.pem, "api.pem": certificate, "api.key": key, "egress.yaml": p.services.selection(),
 		"sa.key":     pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(accounts)}),
 		"sa.pub":     pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}),
 		"tokens.csv": []byte(p.token + ",admin,1,system:masters\n"),
@@ -157,7 +161,8 @@ func (p *plane) start() error {
 	api, err := p.run("kube-apiserver", "--etcd-servers="+etcd, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", ports[2]),
 		"--tls-cert-file=api.pem", "--tls-private-key-file=api.key", "--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=sa.pub", "--service-account-signing-key-file=sa.key", "--authorization-mode=RBAC", "--token-auth-file=tokens.csv",
-		"--service-cluster-ip-range=10.0.0.0/24", "--cert-dir="+p.file("certs"))
+		"--service-cluster-ip-range=10.0.0.0/24", "--cert-dir="+p.file("certs"),
+		"--egress-selector-config-file=egress.yaml")
 	if err != nil {
 		return err
 	}
@@ -243,4 +248,5 @@ func (p *plane) stop() {
 	for i := len(p.procs) - 1; i >= 0; i-- {
 		p.procs[i].Kill()
 	}
+	p.services.close()
 }
