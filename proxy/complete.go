@@ -45,9 +45,12 @@ func (x *exchange) completeMultipartUpload() error {
 	if err != nil {
 		return err
 	}
-	list, err := s3xml.ParseComplete(doc)
-	if err != nil {
-		return err
+	list, malformed := s3xml.ParseComplete(doc)
+	if malformed != nil { // an upload that does not exist comes first
+		if _, _, err := x.parseUpload(); err != nil {
+			return err
+		}
+		return malformed
 	}
 	u, err := x.openUpload(true)
 	if err != nil {

@@ -114,7 +114,9 @@ func (x *exchange) measure(entries []s3xml.Entry) error {
 				once.Do(func() { failed = err })
 				return
 			}
-			x.s.caches.sizes.Add(key, size)
+			if !size.denied {
+				x.s.caches.sizes.Add(key, size)
+			}
 			size.apply(e)
 		})
 	}
@@ -147,6 +149,8 @@ func (x *exchange) measureOne(e *s3xml.Entry) (listedSize, error) {
 	switch {
 	case resp.Status == 404:
 		return listedSize{sealed: true}, nil
+	case resp.Status == 403 && !x.bucket.rule.AllowPlaintext && x.bucket.rule.Foreign == nil: // whoever may list need not be able to read
+		return listedSize{sealed: true, denied: true}, nil
 	case resp.Status != 200:
 		return listedSize{}, fmt.Errorf("%w: HEAD of a listed object answers %d", upstream.ErrUnavailable, resp.Status)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"net/http"
 	"s3veil/proxy/proxytest"
 	"strings"
 	"testing"
@@ -83,5 +84,26 @@ func TestExactListingsNameChecksums(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Whoever may list a bucket need not be able to read its objects, and learns of them what arithmetic tells. Another client that may
+// read learns all.
+func TestExactListingsOfWhatCannotBeRead(t *testing.T) {
+	f := newFixture(t, func(set *Settings, _ *Options) { set.Buckets[0].ListExact = true })
+	f.must("PUT", "/data/k", []byte("hello"))
+	remove := f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op != "HeadObject" {
+			return nil
+		}
+		return &proxytest.Answer{Status: 403, Header: http.Header{}}
+	}})
+	resp, doc := f.do("GET", "/data?list-type=2", nil)
+	if resp.StatusCode != 200 || !bytes.Contains(doc, []byte("<Size>5</Size>")) || bytes.Contains(doc, []byte("Checksum")) {
+		t.Errorf("%d %s", resp.StatusCode, doc)
+	}
+	remove()
+	if _, doc = f.must("GET", "/data?list-type=2", nil); !bytes.Contains(doc, []byte("<ChecksumAlgorithm>CRC64NVME<")) {
+		t.Errorf("%s", doc)
 	}
 }

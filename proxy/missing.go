@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3op"
 	"s3veil/proxy/upstream"
 )
 
@@ -25,8 +26,8 @@ func errVersion(id string) error {
 
 // bucketFirst is NoSuchBucket where the bucket does not exist, err otherwise.
 func (x *exchange) bucketFirst(b *bucket, err error) error {
-	if x.req.Op == "ListParts" || x.req.Op == "AbortMultipartUpload" {
-		return x.uploadFirst(b, err)
+	if probe, ok := noUploads[x.req.Op]; ok {
+		return x.uploadFirst(b, probe, err)
 	}
 	resp, failed := x.callOn(b.store.data, &upstream.Request{Op: "HeadBucket", Method: "HEAD", Bucket: b.name, Idempotent: true})
 	if failed != nil {
@@ -40,17 +41,29 @@ func (x *exchange) bucketFirst(b *bucket, err error) error {
 	return err
 }
 
+// noUploads are requests for an upload that does not exist, which have no effect: their method, query and document.
+var noUploads = map[s3op.Op]struct{ method, part, doc string }{
+	"ListParts":            {method: "GET"},
+	"AbortMultipartUpload": {method: "DELETE"},
+	"UploadPart":           {method: "PUT", part: "1"},
+	"CompleteMultipartUpload": {method: "POST", doc: "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>" +
+		"<ETag>d41d8cd98f00b204e9800998ecf8427e</ETag></Part></CompleteMultipartUpload>"},
+}
+
 // noUpload is an upload id that no store gives out.
 const noUpload = "s3veil-none"
 
 // uploadFirst asks the store about an upload that does not exist: it says what comes before that, such as AccessDenied.
-func (x *exchange) uploadFirst(b *bucket, err error) error {
-	method := "GET"
-	if x.req.Op == "AbortMultipartUpload" {
-		method = "DELETE"
+func (x *exchange) uploadFirst(b *bucket, probe struct{ method, part, doc string }, err error) error {
+	req := &upstream.Request{Op: string(x.req.Op), Method: probe.method, Bucket: b.name, Key: x.req.Key, Query: uploadQuery(noUpload),
+		Header: x.sideHeaders(), Idempotent: true}
+	if probe.part != "" {
+		req.Query = uploadQuery(noUpload, upstream.Param{Name: "partNumber", Value: probe.part})
 	}
-	resp, failed := x.callOn(b.store.data, &upstream.Request{Op: string(x.req.Op), Method: method, Bucket: b.name, Key: x.req.Key,
-		Query: uploadQuery(noUpload), Header: x.sideHeaders(), Idempotent: true})
+	if probe.doc != "" {
+		req.Body = upstream.Bytes(probe.doc)
+	}
+	resp, failed := x.callOn(b.store.data, req)
 	if failed != nil {
 		return err
 	}

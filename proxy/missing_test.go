@@ -8,10 +8,11 @@ import (
 	"s3veil/proxy/proxytest"
 )
 
-// What the store says to whoever lists or aborts an upload that does not exist comes before that.
+// What the store says to whoever asks for an upload that does not exist comes before that, and before a document that cannot be read.
 func TestUploadsThatDoNotExistAreTheStoresToDeny(t *testing.T) {
 	f := newFixture(t, nil)
-	for method, op := range map[string]string{"GET": "ListParts", "DELETE": "AbortMultipartUpload"} {
+	for op, ask := range map[string]struct{ method, part, body string }{"ListParts": {"GET", "", ""}, "AbortMultipartUpload": {"DELETE", "", ""},
+		"UploadPart": {"PUT", "partNumber=7&", "secret"}, "CompleteMultipartUpload": {"POST", "", "no XML"}} {
 		for code, want := range map[string]int{"AccessDenied": 403, "NoSuchBucket": 404, "NoSuchUpload": 404, "Odd": 404} {
 			f.store.Forget()
 			remove := f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
@@ -24,7 +25,7 @@ func TestUploadsThatDoNotExistAreTheStoresToDeny(t *testing.T) {
 				}
 				return &proxytest.Answer{Status: status, Header: http.Header{}, Body: []byte("<Error><Code>" + code + "</Code></Error>")}
 			}})
-			resp, doc := f.do(method, "/data/key?uploadId=nonsense", nil)
+			resp, doc := f.do(ask.method, "/data/key?"+ask.part+"uploadId=nonsense", []byte(ask.body))
 			remove()
 			if code == "Odd" {
 				code = "NoSuchUpload"
@@ -32,7 +33,7 @@ func TestUploadsThatDoNotExistAreTheStoresToDeny(t *testing.T) {
 			if resp.StatusCode != want || !strings.Contains(string(doc), "<Code>"+code+"</Code>") {
 				t.Errorf("%s, %s: %d %s", op, code, resp.StatusCode, doc)
 			}
-			if calls := f.store.Calls(op); len(calls) != 1 || strings.Contains(calls[0].Target, "nonsense") {
+			if calls := f.store.Calls(op); len(calls) != 1 || strings.Contains(calls[0].Target, "nonsense") || f.store.Saw("secret") != "" {
 				t.Errorf("%s: %v", op, calls)
 			}
 		}

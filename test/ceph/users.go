@@ -93,7 +93,8 @@ func settings(config map[string]any, people []user) {
 	anybody := map[string]any{"anonymous": true}
 	maps.Copy(anybody, rights)
 	config["clients"] = append(clients, anybody)
-	config["buckets"].([]any)[0].(map[string]any)["listing"] = "exact"
+	bucket := config["buckets"].([]any)[0].(map[string]any)
+	bucket["listing"], bucket["upload_id"] = "exact", "state"
 	up := config["upstream"].(map[string]any)
 	up["credentials"], up["reserved_credentials"] = "client", up["credentials"]
 	key := config["kms"].(map[string]any)["keys"].([]any)[0].(map[string]any)
