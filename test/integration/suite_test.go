@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"slices"
 	"testing"
 
 	"s3veil/test/s3veil"
@@ -14,35 +15,53 @@ import (
 // run against the bare stores shows that what the suite expects is what S3 does, not what s3veil happens to do.
 var bare = map[string]map[string]string{
 	servers.RGW: {
-		"PutObject_refuses_metadata_beyond_2KB":           "takes larger metadata",
-		"GetObject_ignores_malformed_and_multiple_ranges": "reads malformed ranges in its own way",
-		"GetObject_if_range":                              "ignores If-Range",
-		"GetObjectAttributes_of_a_single_object":          "does not know the operation",
-		"GetObjectAttributes_of_a_multipart_object":       "does not know the operation",
-		"ListObjectsV2_shows_plaintext_sizes_and_etags":   "Complete answers without ETag",
-		"CopyObject_within_and_across_buckets":            "answers ETags without quotes",
-		"CopyObject_source_conditions":                    "ignores x-amz-copy-source-if-none-match",
-		"Multipart_parts_in_any_order_and_of_any_size":    "Complete answers without ETag",
-		"Multipart_numbers_with_gaps_and_unused_parts":    "refuses a Complete that leaves parts out",
-		"Multipart_reads_by_part_number":                  "ignores partNumber",
-		"ListMultipartUploads_and_Abort":                  "answers NoSuchKey for an unknown upload",
-		"CompleteMultipartUpload_refuses_bad_lists":       "sorts the part list",
-		"PutObject_if_match":                              "does not take the ETag it gave out",
-		"CompleteMultipartUpload_if_none_match_star":      "ignores conditions on Complete",
-		"Checksum_kept_and_returned_in_every_algorithm":   "knows no checksums",
-		"Checksum_computed_by_the_SDK_round_trips":        "knows no checksums",
-		"Checksum_wrong_value_refused":                    "knows no checksums",
-		"Checksum_of_parts":                               "knows no checksums",
-		"Checksum_of_a_full_multipart_object":             "knows no checksums",
-		"DeleteObjects_quiet":                             "ignores Quiet",
-		"Answer_304_has_its_ETag_and_no_body":             "answers 304 without ETag",
-		"Answer_Content_Encoding_without_aws_chunked":     "does not know STREAMING-UNSIGNED-PAYLOAD-TRAILER",
-		"CopyObject_carries_tags":                         "ignores the tags of a copy",
+		"PutObject_refuses_metadata_beyond_2KB":                    "takes larger metadata",
+		"GetObject_ignores_malformed_and_multiple_ranges":          "reads malformed ranges in its own way",
+		"GetObject_if_range":                                       "ignores If-Range",
+		"GetObjectAttributes_of_a_single_object":                   "does not know the operation",
+		"GetObjectAttributes_of_a_multipart_object":                "does not know the operation",
+		"ListObjectsV2_shows_plaintext_sizes_and_etags":            "Complete answers without ETag",
+		"CopyObject_within_and_across_buckets":                     "answers ETags without quotes",
+		"CopyObject_source_conditions":                             "ignores x-amz-copy-source-if-none-match",
+		"Multipart_parts_in_any_order_and_of_any_size":             "Complete answers without ETag",
+		"Multipart_numbers_with_gaps_and_unused_parts":             "refuses a Complete that leaves parts out",
+		"Multipart_reads_by_part_number":                           "ignores partNumber",
+		"ListMultipartUploads_and_Abort":                           "answers NoSuchKey for an unknown upload",
+		"CompleteMultipartUpload_refuses_bad_lists":                "sorts the part list",
+		"PutObject_if_match":                                       "does not take the ETag it gave out",
+		"CompleteMultipartUpload_if_none_match_star":               "ignores conditions on Complete",
+		"Checksum_kept_and_returned_in_every_algorithm":            "knows no checksums",
+		"Checksum_computed_by_the_SDK_round_trips":                 "knows no checksums",
+		"Checksum_wrong_value_refused":                             "knows no checksums",
+		"Checksum_of_parts":                                        "knows no checksums",
+		"Checksum_of_parts_in_algorithms_the_SDK_does_not_compute": "knows no checksums",
+		"Checksum_in_a_trailer_in_every_algorithm":                 "knows no checksums",
+		"Checksum_of_a_full_multipart_object":                      "knows no checksums",
+		"DeleteObjects_quiet":                                      "ignores Quiet",
+		"Answer_304_has_its_ETag_and_no_body":                      "answers 304 without ETag",
+		"Answer_Content_Encoding_without_aws_chunked":              "does not know STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+		"CopyObject_carries_tags":                                  "ignores the tags of a copy",
+	},
+	servers.MinIO: {
+		"GetObject_ignores_malformed_and_multiple_ranges":          "answers 416 to a range that ends before it begins",
+		"GetObject_if_range":                                       "ignores If-Range",
+		"UploadPart_of_unknown_upload":                             "has another code for one",
+		"Checksum_kept_and_returned_in_every_algorithm":            "knows the first five alone",
+		"Checksum_wrong_value_refused":                             "knows the first five alone, and says XAmzContentChecksumMismatch",
+		"Checksum_of_parts_in_algorithms_the_SDK_does_not_compute": "knows the first five alone",
+		"Checksum_in_a_trailer_in_every_algorithm":                 "knows the first five alone, and says XAmzContentChecksumMismatch",
+		"Checksum_of_a_full_multipart_object":                      "says XAmzContentChecksumMismatch",
+		"Answer_Content_Encoding_without_aws_chunked":              "keeps aws-chunked that comes last",
+		"Request_version_null":                                     "does not name the null version",
+		"Request_CORS_preflight":                                   "has no CORS rules of buckets",
 	},
 }
 
 func TestBareStoresMeetTheSuite(t *testing.T) {
 	for kind, except := range bare {
+		if !slices.Contains(servers.Kinds(), kind) {
+			continue
+		}
 		t.Run(kind, func(t *testing.T) {
 			suite.Run(t, s3veil.Bare(servers.MustShared(t, kind)), except)
 		})
@@ -60,6 +79,10 @@ var veil = map[string]map[string]string{
 		"PutObject_if_match":                           "does not take the ETag it gave out",
 		"CompleteMultipartUpload_if_none_match_star":   "ignores conditions on Complete",
 		"ListMultipartUploads_and_Abort":               "answers NoSuchKey for an unknown upload",
+	},
+	servers.MinIO: {
+		"Request_version_null":   "does not name the null version",
+		"Request_CORS_preflight": "has no CORS rules of buckets",
 	},
 }
 
