@@ -64,14 +64,16 @@ func tagHeader(tags []tag) string {
 // readTags asks for the tags of an object, none where the store has no tags.
 func (x *exchange) readTags(b *bucket, key string, version []upstream.Param, owner []upstream.Field) ([]tag, error) {
 	query := append([]upstream.Param{{Name: "tagging", Bare: true}}, version...)
-	resp, err := x.callOn(b.store.control, &upstream.Request{Op: "GetObjectTagging", Method: "GET", Bucket: b.name, Key: key,
-		Query: query, Header: owner, Idempotent: true})
+	req := &upstream.Request{Op: "GetObjectTagging", Method: "GET", Bucket: b.name, Key: key, Query: query, Header: owner, Idempotent: true}
+	resp, err := x.callOn(b.store.control, req)
 	if err != nil {
 		return nil, err
 	}
-	switch resp.Status {
-	case 200:
-	case 404, 405, 501: // no tags, or a store without them
+	switch {
+	case resp.Status == 200:
+	case resp.Status == 404 || resp.Status == 405 || resp.Status == 501: // no tags, or a store without them
+		return nil, resp.Body.Close()
+	case resp.Status == 403 && b.store.own && x.untagged(b, req): // the right to read tags is needed where there are any
 		return nil, resp.Body.Close()
 	default:
 		return nil, x.storeError(resp)
@@ -86,6 +88,18 @@ func (x *exchange) readTags(b *bucket, key string, version []upstream.Param, own
 		return nil, s3err.InternalError.With(err)
 	}
 	return set.Tags, nil
+}
+
+// untagged reports whether an object has no tags, as far as s3veil's own credentials can tell.
+func (x *exchange) untagged(b *bucket, req *upstream.Request) bool {
+	resp, err := x.callOwn(b, req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	doc, err := readDocument(resp.Body)
+	var set tagging
+	return resp.Status == 404 || err == nil && resp.Status == 200 && (len(doc) == 0 || xml.Unmarshal(doc, &set) == nil && len(set.Tags) == 0)
 }
 
 // carriedTags are the tags that the target of a server-side copy must have, as the client asked for it.

@@ -206,3 +206,30 @@ func TestReservedPrefixIsReadUnderOwnCredentials(t *testing.T) {
 		}
 	}
 }
+
+// The right to read tags is needed for the copy of an object that has some, as on S3; whether it has, s3veil's own credentials tell.
+func TestCopiesNeedTheRightToReadTagsWhereThereAreSome(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		f := newFixture(t, func(set *Settings, _ *Options) {
+			u := &set.Upstreams[0]
+			if u.ClientCredentials = true; own {
+				u.OwnCredentials = u.Credentials
+			}
+			u.Credentials = nil
+		})
+		f.must("PUT", "/data/plain", []byte("x"))
+		f.must("PUT", "/data/tagged", []byte("x"), "x-amz-tagging", "a=b")
+		remove := f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+			if c.Op != "GetObjectTagging" || strings.Contains(c.Header.Get("Authorization"), "Credential=store/") {
+				return nil
+			}
+			return &proxytest.Answer{Status: 403, Header: http.Header{}, Body: []byte("<Error><Code>AccessDenied</Code></Error>")}
+		}})
+		for key, want := range map[string]int{"plain": map[bool]int{true: 200, false: 403}[own], "tagged": 403} {
+			if resp, doc := f.do("PUT", "/data/copy-"+key, nil, "x-amz-copy-source", "/data/"+key); resp.StatusCode != want {
+				t.Errorf("own %v, %s: %d %s", own, key, resp.StatusCode, doc)
+			}
+		}
+		remove()
+	}
+}
