@@ -23,7 +23,7 @@ type sizeKey struct{ store, bucket, key, etag string }
 // listedSize is what a listing shows of an object in a bucket that may hold plaintext.
 type listedSize struct {
 	sealed, known bool
-	denied        bool  // to this client: nothing is known
+	denied        bool  // a HEAD, perhaps to this client alone: nothing is known
 	content       int64 // with known: what arithmetic does not tell
 	// algorithm and kind are those of the checksum kept with the object, as listings show them, empty for none.
 	algorithm, kind string

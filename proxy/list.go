@@ -149,7 +149,8 @@ func (x *exchange) measureOne(e *s3xml.Entry) (listedSize, error) {
 	switch {
 	case resp.Status == 404:
 		return listedSize{sealed: true}, nil
-	case resp.Status == 403 && !x.bucket.rule.AllowPlaintext && x.bucket.rule.Foreign == nil: // whoever may list need not be able to read
+	case resp.Status >= 400 && (resp.Status < 500 || resp.Status == 501) && !x.bucket.rule.AllowPlaintext && x.bucket.rule.Foreign == nil:
+		// Whoever may list need not be able to read, and not every store that lists versions has them.
 		return listedSize{sealed: true, denied: true}, nil
 	case resp.Status != 200:
 		return listedSize{}, fmt.Errorf("%w: HEAD of a listed object answers %d", upstream.ErrUnavailable, resp.Status)

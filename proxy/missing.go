@@ -46,6 +46,7 @@ var noUploads = map[s3op.Op]struct{ method, part, doc string }{
 	"ListParts":            {method: "GET"},
 	"AbortMultipartUpload": {method: "DELETE"},
 	"UploadPart":           {method: "PUT", part: "1"},
+	"UploadPartCopy":       {method: "PUT", part: "1"}, // of no source: an empty part
 	"CompleteMultipartUpload": {method: "POST", doc: "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>" +
 		"<ETag>d41d8cd98f00b204e9800998ecf8427e</ETag></Part></CompleteMultipartUpload>"},
 }
