@@ -106,16 +106,16 @@ type Created struct {
 // AppendCompleteResult writes the answer of CompleteMultipartUpload. With started, the XML declaration is left out because
 // it was sent already, before the white space that keeps a client waiting.
 func AppendCompleteResult(dst []byte, r Created, started bool) []byte {
-	return appendCreated(dst, "CompleteMultipartUploadResult", r, started)
+	const root = "CompleteMultipartUploadResult"
+	return appendCreated(openLate(dst, root, started), root, r)
 }
 
-// AppendPostResponse writes the answer of PostObject with success_action_status 201.
+// AppendPostResponse writes the answer of PostObject with success_action_status 201. On S3 it stands in no namespace.
 func AppendPostResponse(dst []byte, r Created) []byte {
-	return appendCreated(dst, "PostResponse", r, false)
+	return appendCreated(start(append(dst, Header...), "PostResponse"), "PostResponse", r)
 }
 
-func appendCreated(dst []byte, root string, r Created, started bool) []byte {
-	dst = openLate(dst, root, started)
+func appendCreated(dst []byte, root string, r Created) []byte {
 	dst = leaf(leaf(leaf(leaf(dst, "Location", r.Location), "Bucket", r.Bucket), "Key", r.Key), "ETag", r.ETag)
 	dst = checksums(dst, r.Checksums)
 	return end(optional(dst, "ChecksumType", r.ChecksumType), root)

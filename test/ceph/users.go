@@ -64,7 +64,7 @@ const minioUser = `import sys
 from minio import MinioAdmin
 from minio.credentials import StaticProvider
 where, root, secret, user, password = sys.argv[1:]
-admin = MinioAdmin(where, credentials=StaticProvider(root, secret), secure=False)
+admin = MinioAdmin(endpoint=where, credentials=StaticProvider(root, secret), secure=False)
 admin.user_add(user, password)
 admin.policy_set("readwrite", user=user)
 `
@@ -94,11 +94,13 @@ func settings(config map[string]any, people []user) {
 	maps.Copy(anybody, rights)
 	config["clients"] = append(clients, anybody)
 	bucket := config["buckets"].([]any)[0].(map[string]any)
-	bucket["listing"], bucket["upload_id"] = "exact", "state"
+	bucket["listing"], bucket["key"], bucket["keys"] = "exact", "testkey-1", []string{"testkey-1", "testkey-2"}
 	up := config["upstream"].(map[string]any)
 	up["credentials"], up["reserved_credentials"] = "client", up["credentials"]
-	key := config["kms"].(map[string]any)["keys"].([]any)[0].(map[string]any)
-	key["aliases"] = []string{"testkey-1", "testkey-2"}
+	first := config["kms"].(map[string]any)["keys"].([]any)[0].(map[string]any)
+	second := maps.Clone(first)
+	first["id"], second["id"] = "testkey-1", "testkey-2"
+	config["kms"].(map[string]any)["keys"] = []any{first, second}
 }
 
 // suiteConf is the suite's configuration file.
