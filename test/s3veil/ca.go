@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// newCA makes a CA and a server certificate for 127.0.0.1 and localhost in dir: ca.pem, server.pem, server.key. It
+// NewCA makes a CA and a server certificate for 127.0.0.1 and localhost in dir: ca.pem, server.pem, server.key. It
 // returns the path of ca.pem.
-func newCA(dir string) (string, error) {
+func NewCA(dir string) (string, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return "", err

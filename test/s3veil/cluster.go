@@ -134,7 +134,7 @@ func (c *Cluster) start(binary string, o Options) error {
 		return fmt.Errorf("s3veil keys new: %w\n%s", err, out)
 	}
 	if o.TLS {
-		ca, err := newCA(c.Dir)
+		ca, err := NewCA(c.Dir)
 		if err != nil {
 			return err
 		}

@@ -266,6 +266,7 @@ func TestCertificatesAreReplacedInTime(t *testing.T) {
 	c, api := newCluster(t)
 	early, late := newReplica(api), newReplica(api)
 	leaves, authorities := map[string]bool{}, map[string]bool{}
+	var before []*x509.CertPool
 	for day := 0; day < 4*365; day += 3 {
 		now := time.Date(2026, 12, 1+day, 0, 0, 0, 0, time.UTC)
 		early.now, late.now = now, now
@@ -278,8 +279,14 @@ func TestCertificatesAreReplacedInTime(t *testing.T) {
 		if left := early.certs.Ends().Sub(now); left < leafRenew {
 			t.Fatalf("day %d: the certificate has %s left", day, left)
 		}
+		for _, pool := range before[:min(len(before), 1)] { // not every API server has heard of what is new
+			if _, err := early.certs.current.Load().Leaf.Verify(x509.VerifyOptions{DNSName: hookName, Roots: pool, CurrentTime: now}); err != nil {
+				t.Fatalf("day %d: serves what was not announced before: %v", day, err)
+			}
+		}
 		leaves[string(early.certs.current.Load().Leaf.Raw)] = true
-		_, text := c.bundles(t)
+		var text []string
+		before, text = c.bundles(t)
 		authorities[text[0]] = true
 		if n := strings.Count(text[0], "BEGIN"); n > 3 {
 			t.Fatalf("day %d: %d authorities are trusted", day, n)
