@@ -116,7 +116,7 @@ func TestInjectorWithEverything(t *testing.T) {
 		{[]any{"container", "resources", "limits", "memory"}, "256Mi"},
 		{[]any{"container", "env", 0, "value"}, "200MiB"},
 		{[]any{"container", "volumeMounts", 2, "mountPath"}, "/run/s3veil/audit"},
-		{[]any{"config", "limits"}, map[string]any{"memory": 67108864, "drain": "40s"}},
+		{[]any{"config", "limits"}, map[string]any{"memory": 67108864, "drain": "40s", "drain_delay": "0s"}},
 		{[]any{"ca_file"}, "/etc/s3veil-inject/ca-legacy.pem"},
 		{[]any{"mode"}, "forward"},
 		{[]any{"ports", "admin"}, 15491},

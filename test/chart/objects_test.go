@@ -179,7 +179,7 @@ func TestChartSidecar(t *testing.T) {
 		{"Deployment/r", container("securityContext", "readOnlyRootFilesystem"), true},
 		{"Deployment/r", []any{"spec", "template", "spec", "volumes", 0, "secret", "secretName"}, "r-s3veil-config"},
 	})
-	if config := m.secretFile(t, "r-s3veil-config", "s3veil.yaml"); !strings.Contains(config, "listen: 127.0.0.1:8080\n") {
-		t.Errorf("the S3 endpoint leaves the pod:\n%s", config)
+	if config := m.secretFile(t, "r-s3veil-config", "s3veil.yaml"); !strings.Contains(config, "listen: 127.0.0.1:8080\n") || !strings.Contains(config, "drain_delay: 0s\n") {
+		t.Errorf("the S3 endpoint leaves the pod, or its end waits for balancers:\n%s", config)
 	}
 }

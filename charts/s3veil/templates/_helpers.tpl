@@ -61,6 +61,7 @@ labels:
 {{- $_ := set $config "admin" ":8081" -}}
 {{- $limits := default dict $config.limits -}}
 {{- $_ := set $limits "drain" (printf "%ds" (int .Values.drainSeconds)) -}}
+{{- if and $sidecar (not (hasKey $limits "drain_delay")) -}}{{- $_ := set $limits "drain_delay" "0s" -}}{{- end -}}{{/* the application has ended, no balancer needs to notice */}}
 {{- $_ := set $config "limits" $limits -}}
 {{- if include "s3veil.tlsSecret" . -}}
 {{- $tls := default dict $config.tls -}}

@@ -27,7 +27,7 @@
 {{- $profiles := list -}}
 {{- range $p := .Values.injector.profiles -}}
 {{- $context := dict "Values" (include "s3veil.profileValues" (dict "root" $ "profile" $p) | fromYaml) "Chart" $.Chart "Release" $.Release -}}
-{{- $limits := merge (dict "drain" (printf "%ds" (int $.Values.drainSeconds))) (default dict $p.config.limits) -}}
+{{- $limits := merge (dict "drain" (printf "%ds" (int $.Values.drainSeconds))) (default dict $p.config.limits) (dict "drain_delay" "0s") -}}
 {{- $out := dict "name" $p.name "namespaces" $p.namespaces "config" (merge (dict "limits" $limits) (deepCopy $p.config)) "container" (include "s3veil.container" $context | fromYaml) "volumes" (include "s3veil.volumes" $context | fromYamlArray) -}}
 {{- range $key, $value := dict "mode" $p.mode "ports" $p.ports "image_pull_secrets" $p.imagePullSecrets "no_proxy" $p.noProxy "allow" $p.allow -}}
 {{- if $value -}}{{- $_ := set $out $key $value -}}{{- end -}}

@@ -37,7 +37,6 @@ type container struct {
 	} `json:"env"`
 	Ports []struct {
 		ContainerPort int `json:"containerPort"`
-		HostPort      int `json:"hostPort"`
 	} `json:"ports"`
 	VolumeMounts []struct {
 		Name      string `json:"name"`
@@ -83,7 +82,7 @@ func parsePod(object []byte) (*pod, error) {
 
 // fields are the names that are read. The API has them in one spelling, while encoding/json takes any.
 var fields = []string{"metadata", "name", "generateName", "annotations", "spec", "hostNetwork", "os", "nodeSelector", "initContainers", "containers",
-	"env", "value", "ports", "containerPort", "hostPort", "volumeMounts", "mountPath"}
+	"env", "value", "ports", "containerPort", "volumeMounts", "mountPath"}
 
 // respelt finds a name that is one of fields in another spelling, where they are read. Elsewhere names are other people's.
 func respelt(v any) string {
