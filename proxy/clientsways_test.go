@@ -3,10 +3,12 @@ package proxy
 import (
 	"bufio"
 	"encoding/base64"
+	"encoding/xml"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -144,6 +146,92 @@ func TestWhoseWordsAnAnswerHas(t *testing.T) {
 		}
 		if resp.StatusCode == 200 && c[1] == "/data/key" && (h.Get("Server") != "TestStore/7" || h.Get("Last-Modified") != "Mon, 02 Jan 2006 15:04:05 GMT" || h.Get("X-Amz-Version-Id") != "a-version") {
 			t.Errorf("%v: %v", c, h)
+		}
+	}
+}
+
+// Rule 25: repeated lines of metadata are one value, joined by commas, whatever the case of their names.
+func TestRepeatedMetadataIsJoined(t *testing.T) {
+	f := newFixture(t, nil)
+	c := f.dial()
+	head := f.head("PUT", "/data/key", unsigned, "x-amz-meta-a", "1", "x-amz-meta-a", "2, 3", "x-amz-meta-umlaut", "über =?UTF-8?Q?x?=", "content-length", "0")
+	_, _ = io.WriteString(c, strings.Replace(head, "x-amz-meta-a: 1", "X-AMZ-Meta-A: 1", 1))
+	if status, doc := answer(t, c); status != 200 {
+		t.Fatalf("%d %s", status, doc)
+	}
+	resp, _ := f.must("HEAD", "/data/key", nil)
+	if got := resp.Header["X-Amz-Meta-A"]; len(got) != 1 || got[0] != "1,2, 3" {
+		t.Errorf("%q", got)
+	}
+	if got := resp.Header.Get("X-Amz-Meta-Umlaut"); got != "über =?UTF-8?Q?x?=" {
+		t.Errorf("%q", got)
+	}
+}
+
+// CLIENTS.md 5: ListBuckets is s3veil's own list of what the client may see, in pages; regions are the store's to tell.
+func TestListBucketsInPages(t *testing.T) {
+	f := newFixture(t, nil)
+	for _, name := range []string{"beta", "alpha", "gamma"} {
+		f.store.CreateBucket(name, false)
+	}
+	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Op == "HeadBucket" {
+			a.Header.Set("X-Amz-Bucket-Region", "eu-west-9")
+		}
+	}})
+	type page struct {
+		Names []string `xml:"Buckets>Bucket>Name"`
+		Token string   `xml:"ContinuationToken"`
+	}
+	ask := func(query string) page {
+		t.Helper()
+		_, doc := f.must("GET", "/?"+query, nil)
+		var p page
+		if err := xml.Unmarshal(doc, &p); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, c := range []struct{ query, want string }{{"x-id=ListBuckets", "alpha beta data gamma"}, {"prefix=g", "gamma"}, {"prefix=none", ""}} {
+		if p := ask(c.query); strings.Join(p.Names, " ") != c.want || p.Token != "" {
+			t.Errorf("%s: %+v", c.query, p)
+		}
+	}
+	var all []string
+	query := "max-buckets=2"
+	for range 3 {
+		p := ask(query)
+		if len(p.Names) > 2 {
+			t.Errorf("%s: %v", query, p.Names)
+		}
+		if all = append(all, p.Names...); p.Token == "" {
+			break
+		}
+		query = "max-buckets=2&continuation-token=" + url.QueryEscape(p.Token)
+	}
+	if strings.Join(all, " ") != "alpha beta data gamma" {
+		t.Errorf("in pages: %v", all)
+	}
+	if resp, _ := f.must("HEAD", "/data", nil); resp.Header.Get("X-Amz-Bucket-Region") != "eu-west-9" {
+		t.Errorf("HeadBucket: %v", resp.Header)
+	}
+}
+
+// CLIENTS.md 5: a query name without a value asks for an operation, which is refused where it is unknown; one with a value is
+// none of S3's business.
+func TestUnknownQueryNames(t *testing.T) {
+	f := newFixture(t, nil)
+	f.must("PUT", "/data/key", []byte("plain"))
+	f.store.Forget()
+	for target, want := range map[string]int{"/data?v=3": 200, "/data/key?v=3": 200, "/data/key?_=1": 200, "/data?unheard": 501, "/data/key?unheard": 501, "/data/key?acl&unheard": 501} {
+		resp, doc := f.do("GET", target, nil)
+		if resp.StatusCode != want || want == 501 && !strings.Contains(string(doc), "<Code>NotImplemented</Code>") {
+			t.Errorf("%s: %d %s", target, resp.StatusCode, doc)
+		}
+	}
+	for _, call := range f.store.Calls() {
+		if call.Query.Has("v") || call.Query.Has("_") || call.Query.Has("unheard") {
+			t.Errorf("the store saw %s", call.Target)
 		}
 	}
 }
