@@ -128,3 +128,27 @@ install_chart_tools() {
   export S3VEIL_TEST_HELM=$cache/helm S3VEIL_TEST_KUBECONFORM=$cache/kubeconform
   export S3VEIL_TEST_KUBE_SWAGGER=$kubernetes/api/openapi-spec/swagger.json
 }
+
+# install_recipes: the programs of docs/RECIPES.md. The client of Thanos, Mimir and Loki has a module of its own outside the
+# repository, as Vault has; a minute and a half cold.
+install_recipes() {
+  local venv=${XDG_CACHE_HOME:-$HOME/.cache}/s3veil-barman-3.19.1 cache=${XDG_CACHE_HOME:-$HOME/.cache}/s3veil-objstore/20250804 source=$PWD/.ci/objstore/accept_test.go dir
+  need pg_ctlcluster=postgresql psql=postgresql-client pgbackrest=pgbackrest restic=restic rclone=rclone unshare=util-linux
+  export S3VEIL_TEST_BARMAN=$venv/bin S3VEIL_TEST_OBJSTORE=$cache/accept
+  if [ ! -x "$venv/bin/barman-cloud-backup" ]; then
+    python3 -m venv "$venv" 2>/dev/null || { need no-such-program=python3-venv; python3 -m venv "$venv"; }
+    "$venv/bin/pip" install --quiet 'barman[cloud]==3.19.1' 'psycopg2-binary==2.9.13'
+  fi
+  [ -x "$S3VEIL_TEST_OBJSTORE" ] && return
+  dir=$(mktemp -d)
+  (
+    cd "$dir"
+    printf 'module accept\n\ngo 1.24\n' >go.mod
+    cp "$source" .
+    GOFLAGS=-mod=mod go get github.com/thanos-io/objstore@v0.0.0-20250804093838-71d60dfee488
+    GOFLAGS=-mod=mod go get -t .
+    mkdir -p "$cache"
+    GOFLAGS=-mod=mod go test -c -o "$cache/accept" .
+  )
+  rm -rf "$dir"
+}

@@ -12,7 +12,12 @@ import (
 // running starts s3veil as the pages about its operation take it to be: a configuration, a key file, a client.
 func running(t *testing.T) *story {
 	t.Helper()
-	s := newStory(t)
+	return runningWith(newStory(t), "")
+}
+
+// runningWith is running with more keys in the configuration.
+func runningWith(s *story, more string) *story {
+	s.t.Helper()
 	s.play(block{page: "the start", lang: "yaml", mark: markFile + "s3veil.yaml", text: `
 listen: 127.0.0.1:8080
 admin: 127.0.0.1:8081
@@ -25,7 +30,7 @@ kms:
   keys:
     - {id: main, provider: local, file: keys.json}
 audit: {to: "off"}
-`})
+` + more})
 	s.play(block{page: "the start", lang: "sh", mark: markRun, text: "umask 077\nchmod 600 s3veil.yaml\n./s3veil keys new --out keys.json\n"})
 	s.play(block{page: "the start", lang: "sh", mark: markServe, text: "./s3veil serve --config s3veil.yaml"})
 	s.play(block{page: "the start", lang: "sh", mark: markRun,

@@ -41,6 +41,7 @@ func newStory(t *testing.T, more ...string) *story {
 	s := &story{t: t, dir: t.TempDir(), spare: fmt.Sprint(ports[4])}
 	address := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	pairs := append(more, "127.0.0.1:9000", strings.TrimPrefix(store.Endpoint, "http://"), "127.0.0.1:8080", address(0), "0.0.0.0:8080", address(0),
+		"storage-port=8080", fmt.Sprint("storage-port=", ports[0]),
 		"127.0.0.1:8081", address(1), "127.0.0.1:3128", address(2), "127.0.0.1:8082", address(3), "store-access-key", store.AccessKey, "store-secret-key", store.SecretKey,
 		" -o s3veil -g s3veil", "")
 	for _, f := range folders {
