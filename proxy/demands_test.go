@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -79,5 +80,40 @@ func TestClientsWithOwnCredentialsAskForThemselves(t *testing.T) {
 	close(gate)
 	if status := <-denied; status != 403 {
 		t.Errorf("without the right to read: %d", status)
+	}
+}
+
+// Only a balancer's headers say where a request came from and whether over TLS, and of them only what it has written itself.
+func TestSourcesAndSchemesSaidByBalancers(t *testing.T) {
+	f := newFixture(t, func(set *Settings, _ *Options) {
+		set.TrustProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
+	})
+	for _, c := range []struct {
+		from, hops, schemes, source string // lines of one header are divided by line breaks
+		tls                         bool
+	}{
+		{"10.0.0.1", "203.0.113.9", "https", "203.0.113.9", true},
+		{"2001:db8::1", "2001:DB9::9", "HTTPS", "2001:db9::9", true},
+		{"192.0.2.1", "203.0.113.9", "https", "192.0.2.1", false},
+		{"10.0.0.1", "", "", "10.0.0.1", false},
+		{"10.0.0.1", "127.0.0.1, 203.0.113.9", "http", "203.0.113.9", false},
+		{"10.0.0.1", "127.0.0.1\n203.0.113.9", "https\nhttp", "203.0.113.9", false},
+		{"10.0.0.1", "203.0.113.9, 10.2.3.4", "https, https", "203.0.113.9", true},
+		{"10.0.0.1", "203.0.113.9,10.2.3.4", "http, https", "203.0.113.9", false},
+		{"10.0.0.1", "::ffff:203.0.113.9", "https,", "203.0.113.9", false},
+		{"10.0.0.1", "203.0.113.9, nonsense", "https ", "10.0.0.1", true},
+		{"10.0.0.1", "203.0.113.9, nonsense, 10.2.3.4", "httpsx", "10.2.3.4", false},
+	} {
+		x := &exchange{s: f.s, st: f.s.state.Load(), source: netip.MustParseAddr(c.from)}
+		for name, lines := range map[string]string{"x-forwarded-for": c.hops, "x-forwarded-proto": c.schemes} {
+			for line := range strings.SplitSeq(lines, "\n") {
+				if line != "" {
+					x.head.fields = append(x.head.fields, sigv4.Field{Name: name, Value: line})
+				}
+			}
+		}
+		if x.trustForwarded(); x.source != netip.MustParseAddr(c.source) || x.tls != c.tls {
+			t.Errorf("%+v: from %s, TLS %t", c, x.source, x.tls)
+		}
 	}
 }

@@ -157,7 +157,7 @@ func (x *exchange) trustForwarded() {
 	if !trusted(x.source) {
 		return
 	}
-	if strings.EqualFold(x.head.get("x-forwarded-proto"), "https") {
+	if allHTTPS(x.head.joined("x-forwarded-proto")) {
 		x.tls = true
 	}
 	// The last address that is not a trusted proxy's is the client's; what stands before it, the client may have written.
@@ -172,6 +172,16 @@ func (x *exchange) trustForwarded() {
 			return
 		}
 	}
+}
+
+// allHTTPS reports whether every scheme of X-Forwarded-Proto is https: some balancers add theirs to what the client has sent.
+func allHTTPS(schemes string) bool {
+	for s := range strings.SplitSeq(schemes, ",") {
+		if !strings.EqualFold(strings.TrimSpace(s), "https") {
+			return false
+		}
+	}
+	return true
 }
 
 // call sends a request to the store of the bucket. Header, query and body are s3veil's own by now.

@@ -257,7 +257,7 @@ func TestCertificatesAreRenewedUnderLoad(t *testing.T) {
 	}
 }
 
-// forwarded adds headers to requests behind their signature, as a balancer does.
+// forwarded adds headers to requests behind their signature, as a balancer does; lines are headers of their own.
 type forwarded struct {
 	http.RoundTripper
 	header map[string]string
@@ -266,7 +266,7 @@ type forwarded struct {
 func (f forwarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	for name, value := range f.header {
-		r.Header.Set(name, value)
+		r.Header[name] = strings.Split(value, "\n")
 	}
 	return f.RoundTripper.RoundTrip(r)
 }
@@ -306,10 +306,15 @@ func TestBalancersSayWhetherTLSWasUsed(t *testing.T) {
 		return code(err)
 	}
 	https, clear := map[string]string{"X-Forwarded-Proto": "https"}, map[string]string{"X-Forwarded-Proto": "http"}
+	said := func(schemes string) map[string]string { return map[string]string{"X-Forwarded-Proto": schemes} }
 	from := func(hops string) map[string]string { return map[string]string{"X-Forwarded-For": hops} }
 	for what, v := range map[string][2]string{
 		"TLS ends at the balancer":                          {write(trusting, https), ""},
 		"the balancer had it in the clear":                  {write(trusting, clear), "AccessDenied"},
+		"two balancers with TLS":                            {write(trusting, said("https, HTTPS")), ""},
+		"a client says so, and the balancer not":            {write(trusting, said("https\nhttp")), "AccessDenied"},
+		"a client says so, in one line":                     {write(trusting, said("https,http")), "AccessDenied"},
+		"the second balancer had it in the clear":           {write(trusting, said("http, https")), "AccessDenied"},
 		"no balancer":                                       {write(trusting, nil), "AccessDenied"},
 		"somebody else says so":                             {write(other, https), "AccessDenied"},
 		"nobody is trusted":                                 {write(none, https), "AccessDenied"},
