@@ -156,7 +156,7 @@ func TestExpectedOwnersAreHeldByTheStore(t *testing.T) {
 			t.Errorf("%s %s without the owner", call.Op, call.Target)
 		}
 	}
-	id = f.startUpload("/data/mp")
+	f.startUpload("/data/mp")
 	if _, ok := f.store.Get("data", "key"); !ok || f.store.Uploads("data") != 1 {
 		t.Error("a refused request had an effect")
 	}
