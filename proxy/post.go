@@ -100,11 +100,13 @@ func (h *hurried) Read(b []byte) (int, error) {
 
 // verifyForm authenticates and authorises a form, and puts its fields in the place of the request's headers.
 func (x *exchange) verifyForm(form *postForm) error {
+	checking := x.step("authenticate")
 	auth, policy, err := x.verifier().VerifyPost(x.req.Bucket, form.fields)
-	if err != nil {
-		return err
+	if err == nil {
+		err = x.accept(auth)
 	}
-	if err := x.accept(auth); err != nil {
+	checking.end(err)
+	if err != nil {
 		return err
 	}
 	key, ok := form.get("key")

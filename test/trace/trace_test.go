@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -422,6 +423,21 @@ func TestReload(t *testing.T) {
 	for _, s := range append(r.at.all(), second.all()...) {
 		if key := value(s, "aws.s3.key"); key == "third" {
 			t.Errorf("recorded: %v", s)
+		}
+	}
+}
+
+// The spans of the last requests are sent before the program ends.
+func TestLastSpansAreSentAtTheEnd(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 20 {
+		r.put(fmt.Sprint("last ", i), []byte("x"))
+	}
+	r.c.Replicas[0].Stop()
+	for i := range 20 {
+		key := fmt.Sprint("last ", i)
+		if !slices.ContainsFunc(r.at.all(), func(s *tracepb.Span) bool { return s.Name == "PutObject" && value(s, "aws.s3.key") == key }) {
+			t.Errorf("no span about %q", key)
 		}
 	}
 }
