@@ -34,7 +34,7 @@ audit: {to: "off"}
 	s.play(block{page: "the start", lang: "sh", mark: markRun, text: "umask 077\nchmod 600 s3veil.yaml\n./s3veil keys new --out keys.json\n"})
 	s.play(block{page: "the start", lang: "sh", mark: markServe, text: "./s3veil serve --config s3veil.yaml"})
 	s.play(block{page: "the start", lang: "sh", mark: markRun,
-		text: "curl --silent --show-error --retry 30 --retry-delay 1 --retry-connrefused http://127.0.0.1:8081/readyz\n"})
+		text: "curl --silent --show-error --retry 60 --retry-delay 1 --retry-connrefused http://127.0.0.1:8081/readyz\n"})
 	return s
 }
 
