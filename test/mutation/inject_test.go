@@ -52,7 +52,7 @@ var injectMutations = []mutation{
 	{"TLS 1.1", injectCerts, "MinVersion: tls.VersionTLS12,", "MinVersion: tls.VersionTLS10,"},
 	{"keys that others read", injectCerts, "key, err := kms.ReadSecretFile(f.KeyFile, 64<<10)", "key, err := os.ReadFile(f.KeyFile)\n	_ = kms.ReadSecretFile"},
 	{"served before it is trusted", injectKeeper, "	if err := k.announce(ctx, keys.bundle); err != nil {\n", "	if err := certs.set(keys.cert, keys.key); err != nil {\n		return err\n	}\n	if err := k.announce(ctx, keys.bundle); err != nil {\n"},
-	{"another writer's configuration overwritten", injectKeeper, "p := []any{map[string]any{\"op\": \"test\", \"path\": \"/metadata/resourceVersion\", \"value\": c.Metadata.ResourceVersion}}", "p := []any{map[string]any{\"op\": \"test\", \"path\": \"/webhooks/0/name\", \"value\": \"a.b.c\"}}"},
+	{"another writer's configuration overwritten", injectKeeper, "p := []any{map[string]any{\"op\": \"test\", \"path\": \"/metadata/resourceVersion\", \"value\": c.Metadata.ResourceVersion}}", "p := []any{map[string]any{\"op\": \"test\", \"path\": \"/metadata/name\", \"value\": \"hook\"}}"},
 	{"authority for every name", injectAuthority, "		PermittedDNSDomains:         names,\n", ""},
 	{"a new authority used before it is announced", injectAuthority, "	if !k.leafFits(authorities, names, now.Add(leafRenew)) {\n		if k.cert", "	if changed || !k.leafFits(authorities, names, now.Add(leafRenew)) {\n		if k.cert"},
 	{"certificates not renewed", injectAuthority, "	if !k.leafFits(authorities, names, now.Add(leafRenew)) {\n		if k.cert", "	if !k.leafFits(authorities, names, now) {\n		if k.cert"},

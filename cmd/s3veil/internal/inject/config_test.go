@@ -38,6 +38,7 @@ func TestMistakesOfTheConfiguration(t *testing.T) {
 		{"imagePullPolicy: IfNotPresent\n", "env: [{name: S3VEIL_ADMIN, value: x}]\n", "container.env: S3VEIL_ADMIN belongs into config"},
 		{"startupProbe:", "x:", "container.startupProbe: must ask port 15481"},
 		{"runAsNonRoot: true", "runAsNonRoot: false", "must have runAsNonRoot"},
+		{"readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "and readOnlyRootFilesystem"},
 		{"- {name: s3veil-secret-vault, secret", "- {name: other, secret", `volumes: "other" does not begin with s3veil-`},
 		{"- {name: s3veil-secret-vault, secret", "- {name: s3veil-other, secret", `there is no volume "s3veil-secret-vault"`},
 		{`".corp.internal"`, `".example.internal"`, `no_proxy: ".example.internal" would lead requests for the S3 host store.example.internal past s3veil`},

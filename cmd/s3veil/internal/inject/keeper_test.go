@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -258,6 +259,23 @@ func TestWritersInBetweenAreNotOverwritten(t *testing.T) {
 			t.Errorf("%s: %v, what another has written is gone: %v", path, err, o)
 		}
 	}
+}
+
+// The patch is for the list that was read: somebody who sorts it in between makes it another one.
+func TestAuthoritiesGoToTheRightWebhook(t *testing.T) {
+	c, api := newCluster(t)
+	r := newReplica(api)
+	r.look(t)
+	c.change(webhookPath, func(o map[string]any) {
+		delete(o["webhooks"].([]any)[0].(map[string]any)["clientConfig"].(map[string]any), "caBundle")
+	})
+	c.locked(func() {
+		c.interfere = func(string) {
+			c.change(webhookPath, func(o map[string]any) { slices.Reverse(o["webhooks"].([]any)) })
+		}
+	})
+	r.look(t)
+	r.trusted(t, c)
 }
 
 // Over years of looks the API server trusts what is served, by a replica that looks late too; certificates and authorities are
