@@ -154,6 +154,16 @@ func TestBodiesOverTheLimitAreRefused(t *testing.T) {
 			t.Errorf("%s: connection goes on after %d bytes", c.name, n)
 		}
 	}
+	for name, c := range map[string][]string{
+		"object": {"/data/key", "content-length", "6442450944"}, "part": {"/data/key?partNumber=1&uploadId=x", "content-length", "6442450944"},
+		"chunks": {"/data/key", "content-length", "6442460000", "x-amz-decoded-content-length", "6442450944"},
+	} {
+		conn := f.dial() // the client waits to be told, and sends nothing
+		io.WriteString(conn, f.head("PUT", c[0], unsigned, append(c[1:], "expect", "100-continue")...))
+		if status, got := answer(t, conn); status != 400 || !strings.Contains(got, "<Code>EntityTooLarge</Code>") {
+			t.Errorf("%s, announced: %d %s", name, status, got)
+		}
+	}
 	if keys := f.store.Keys("data"); len(keys) != 0 {
 		t.Errorf("the store holds %q", keys)
 	}

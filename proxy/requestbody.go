@@ -39,6 +39,18 @@ func (h *head) announcedLength() (int64, error) {
 	return n, nil
 }
 
+// announcedTooLarge refuses an object or a part by the length that its head announces.
+func (x *exchange) announcedTooLarge() error {
+	if x.req.Op != "PutObject" && x.req.Op != "UploadPart" {
+		return nil
+	}
+	text := orDefault(x.head.get("x-amz-decoded-content-length"), x.head.get("content-length"))
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > maxPut {
+		return s3err.TooLarge(n, maxPut)
+	}
+	return nil
+}
+
 // openBody returns the request's body; it may be called once.
 func (x *exchange) openBody() (*requestBody, error) {
 	n, err := x.head.announcedLength()

@@ -271,10 +271,16 @@ func (a *admitted) Close() error {
 	return nil
 }
 
-// handleExpect authenticates and authorises before the client is told to send its body.
+// handleExpect authenticates and authorises before the client is told to send its body, which may not be too large either.
 func (s *Server) handleExpect(ctx *fasthttp.RequestCtx) int {
 	x := s.newExchange(ctx)
-	if err := x.guard(x.admit); err != nil {
+	err := x.guard(func() error {
+		if err := x.admit(); err != nil {
+			return err
+		}
+		return x.announcedTooLarge()
+	})
+	if err != nil {
 		x.fail(err)
 		s.closeInDrain(ctx)
 		x.finish()

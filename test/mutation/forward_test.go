@@ -25,7 +25,7 @@ func init() {
 	for _, file := range []string{forwardPort, connects, relays, hostStores} {
 		filters[file] = "Forward|SignedForTheirClient"
 	}
-	filters[heads], filters[servers] = "Head|OtherVersions", "HTTP10"
+	filters[heads], filters[servers] = "Head|OtherVersions", "HTTP10|OverTheLimit"
 	mutations = append(mutations, auditMutations...)
 	mutations = append(mutations, forwardMutations...)
 }
