@@ -24,16 +24,17 @@ func main() {
 	python := flag.String("python", "python3", "Python with pytest, pytest-timeout, pytest-xdist and what the suite requires")
 	kind := flag.String("store", servers.Versity, "store: versitygw, rgw or minio")
 	only := flag.String("only", "", "pytest's -k: run only tests that fit")
+	against := flag.String("against", "", "take the bare store's verdicts from an earlier run's -out")
 	workers := flag.Int("workers", 2, "tests at once")
 	out := flag.String("out", "", "directory for verdicts and logs")
 	flag.Parse()
-	if err := measure(*suite, *python, *kind, *only, *out, *workers); err != nil {
+	if err := measure(*suite, *python, *kind, *only, *out, *against, *workers); err != nil {
 		fmt.Fprintln(os.Stderr, "ceph:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(suite, python, kind, only, out string, workers int) error {
+func measure(suite, python, kind, only, out, against string, workers int) error {
 	if suite == "" || out == "" {
 		return errors.New("-suite and -out are needed")
 	}
@@ -50,10 +51,15 @@ func measure(suite, python, kind, only, out string, workers int) error {
 	sides[0].other, sides[1].other = sides[1], sides[0]
 	var wait, first sync.WaitGroup
 	first.Add(len(sides))
-	for _, s := range sides { // at the same time: most of it is the suite's own
+	for i, s := range sides { // at the same time: most of it is the suite's own
 		ran := sync.OnceFunc(first.Done)
 		wait.Go(func() {
 			defer ran()
+			if i == 0 && against != "" {
+				s.verdicts, s.err = earlier(filepath.Join(against, s.name))
+				s.final = s.verdicts
+				return
+			}
 			s.err = s.run(kind, t, filepath.Join(out, s.name), func() { ran(); first.Wait() })
 		})
 	}
@@ -65,6 +71,24 @@ func measure(suite, python, kind, only, out string, workers int) error {
 		fmt.Printf("%s: the store ended by itself %d times\n", s.name, s.ended.Load())
 	}
 	return compare(os.Stdout, sides[0].final, sides[1].final)
+}
+
+// earlier reads the reports of an earlier run: the first, and those of what was repeated.
+func earlier(files string) (map[string]verdict, error) {
+	all, err := readVerdicts(files + ".xml")
+	if err != nil {
+		return nil, err
+	}
+	for round := 2; ; round++ {
+		again, err := readVerdicts(fmt.Sprintf("%s-%d.xml", files, round))
+		if errors.Is(err, os.ErrNotExist) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, again)
+	}
 }
 
 // side is one run of the suite: against a store of its own, or s3veil in front of one.

@@ -93,14 +93,11 @@ func settings(config map[string]any, people []user) {
 	anybody := map[string]any{"anonymous": true}
 	maps.Copy(anybody, rights)
 	config["clients"] = append(clients, anybody)
-	bucket := config["buckets"].([]any)[0].(map[string]any)
-	bucket["listing"], bucket["key"], bucket["keys"] = "exact", "testkey-1", []string{"testkey-1", "testkey-2"}
+	config["buckets"].([]any)[0].(map[string]any)["listing"] = "exact"
 	up := config["upstream"].(map[string]any)
 	up["credentials"], up["reserved_credentials"] = "client", up["credentials"]
-	first := config["kms"].(map[string]any)["keys"].([]any)[0].(map[string]any)
-	second := maps.Clone(first)
-	first["id"], second["id"] = "testkey-1", "testkey-2"
-	config["kms"].(map[string]any)["keys"] = []any{first, second}
+	key := config["kms"].(map[string]any)["keys"].([]any)[0].(map[string]any)
+	key["aliases"] = []string{"testkey-1", "testkey-2"}
 }
 
 // suiteConf is the suite's configuration file.
