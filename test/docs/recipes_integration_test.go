@@ -142,5 +142,3 @@ func (s *story) variable(name string) (value string) {
 	}
 	return value
 }
-
-func (s *story) socket() string { return s.variable("PGHOST") }
