@@ -31,6 +31,7 @@ func promised(t *testing.T, pod object, upstream string) object {
 			{"name": "S3VEIL_CLIENTS", "value": sidecarConfig},
 			{"name": "S3VEIL_KMS_KEYS", "value": sidecarKeys},
 			{"name": "S3VEIL_LIMITS_DRAIN", "value": "25s"},
+			{"name": "S3VEIL_LIMITS_DRAIN_DELAY", "value": "0s"},
 			{"name": "S3VEIL_LISTEN", "value": "127.0.0.1:15480"},
 			{"name": "S3VEIL_UPSTREAM_CREDENTIALS_ACCESS_KEY", "value": "a"},
 			{"name": "S3VEIL_UPSTREAM_CREDENTIALS_SECRET_KEY_FILE", "value": "/run/s3veil/secrets/app/store"},
