@@ -173,20 +173,13 @@ func (st *state) keepsForOthers(b *bucket) bool {
 }
 
 // sweepReserved removes every version under the reserved prefix when the bucket holds nothing else. Open uploads end first,
-// as they do with their bucket on S3: none of them can become an object any more whose manifest is being removed. One that
-// became one until then is among the keys that are looked for after that.
+// as they do with their bucket on S3.
 func (x *exchange) sweepReserved() (bool, error) {
 	if only, err := x.onlyReserved(); err != nil || !only {
 		return false, err
 	}
-	aborted, err := x.abortUploads()
-	if err != nil {
+	if err := x.abortUploads(); err != nil {
 		return false, err
-	}
-	if aborted {
-		if only, err := x.onlyReserved(); err != nil || !only {
-			return false, err
-		}
 	}
 	return x.removeReserved()
 }
@@ -203,52 +196,65 @@ func (x *exchange) onlyReserved() (bool, error) {
 	return err == nil && !more && len(behind) == 0, err
 }
 
-// removeReserved removes page after page, and stops at the first key that is another.
+// removeReserved removes page after page, and stops at the first key that is another. A manifest is older than the object that
+// it belongs to, and its upload older still: once it has been listed, it is nobody's only if after that no upload is open, and
+// after that no object is there. So each page is asked for first, then uploads, then keys.
 func (x *exchange) removeReserved() (bool, error) {
 	for range 10000 { // pages
 		keys, more, err := x.rawVersions("")
 		if err != nil {
 			return false, err
 		}
-		for _, k := range keys {
-			if !s3op.Reserved(k.Key) {
-				return false, nil
-			}
+		if len(keys) == 0 {
+			return true, nil
+		}
+		if slices.ContainsFunc(keys, func(k rawKey) bool { return !s3op.Reserved(k.Key) }) {
+			return false, nil
+		}
+		if free, err := x.nothingElse(); err != nil || !free {
+			return false, err
 		}
 		for _, k := range keys {
 			if err := x.deleteRaw(k); err != nil {
 				return false, err
 			}
 		}
-		if !more || len(keys) == 0 {
+		if !more {
 			return true, nil
 		}
 	}
 	return false, errors.New("reserved prefix does not get empty")
 }
 
-// abortUploads ends the open uploads of a bucket, page by page until there are none, and reports whether there were any.
-func (x *exchange) abortUploads() (any bool, err error) {
+// nothingElse reports whether no upload of the bucket is open and no key of it lies outside the reserved prefix.
+func (x *exchange) nothingElse() (bool, error) {
+	if open, err := x.openUploads(); err != nil || len(open) > 0 {
+		return false, err
+	}
+	return x.onlyReserved()
+}
+
+// abortUploads ends the open uploads of a bucket, page by page until there are none.
+func (x *exchange) abortUploads() error {
 	for range 10000 { // pages
 		open, err := x.openUploads()
 		if err != nil || len(open) == 0 {
-			return any, err
+			return err
 		}
-		any = true
 		for _, u := range open {
 			resp, err := x.call(&upstream.Request{Op: "AbortMultipartUpload", Method: "DELETE", Key: u.Key, Query: uploadQuery(u.UploadID), Idempotent: true})
 			if err != nil {
-				return any, err
+				return err
 			}
 			if resp.Status >= 300 && resp.Status != 404 {
-				return any, fmt.Errorf("sweep: %w", x.storeError(resp))
+				return fmt.Errorf("sweep: %w", x.storeError(resp))
 			}
 			if err := resp.Body.Close(); err != nil {
-				return any, err
+				return err
 			}
 		}
 	}
-	return any, errors.New("uploads do not end")
+	return errors.New("uploads do not end")
 }
 
 // openUploads is the first page of open uploads but s3veil's own.

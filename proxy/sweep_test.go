@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"s3veil/proxy/proxytest"
@@ -139,5 +140,56 @@ func TestDeleteBucketLosesAgainstACompleteThatCameFirst(t *testing.T) {
 	}
 	if n := len(r.store.Keys("data")); n < 1502 {
 		t.Errorf("%d objects are left", n)
+	}
+}
+
+// An upload that begins while the pages are removed, or ends between two looks, is an object whose manifest stays; one that is
+// open by then keeps the bucket.
+func TestDeleteBucketLosesAgainstUploadsThatComeMeanwhile(t *testing.T) {
+	for name, at := range map[string]struct {
+		op    string
+		nth   int32 // the request in front of which it happens
+		begun bool  // before the DeleteBucket
+		ends  bool  // then, else afterwards
+	}{
+		"begun and completed between two pages":                  {"DeleteObject", 1000, false, true},
+		"completed between the looks at keys and at uploads":     {"ListMultipartUploads", 1, true, true},
+		"begun and completed after the last look at the uploads": {"ListObjectVersions", 3, false, true},
+		"begun after the last look at the uploads":               {"ListObjectVersions", 3, false, false},
+	} {
+		r := newSettingRig(t, nil)
+		for i := range 2100 { // behind most manifests, on three pages
+			r.store.Put("data", fmt.Sprintf(".s3veil/m/ffffffff%024x", i), proxytest.Object{Data: []byte("m")})
+		}
+		var id, list string
+		if at.begun {
+			id, list = r.startUpload()
+		}
+		end := func() { r.must("POST", "/data/k?uploadId="+id, []byte(list)) }
+		var seen atomic.Int32
+		remove := r.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+			if c.Op == at.op && seen.Add(1) == at.nth {
+				if !at.begun {
+					id, list = r.startUpload()
+				}
+				if at.ends {
+					end()
+				}
+			}
+			return nil
+		}})
+		if got := r.code("DELETE", "/data", nil); got != "409 BucketNotEmpty" {
+			t.Errorf("%s: %s", name, got)
+			remove()
+			continue
+		}
+		remove()
+		if !at.ends {
+			end()
+		}
+		r.s.caches.manifests.Purge()
+		if resp, got := r.do("GET", "/data/k", nil); resp.StatusCode != 200 || string(got) != "part" {
+			t.Errorf("%s: the object reads %d %q", name, resp.StatusCode, got)
+		}
 	}
 }
