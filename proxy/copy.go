@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"s3veil/crypto/envelope"
+	"s3veil/crypto/manifest"
 	"s3veil/proxy/etag"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3xml"
@@ -152,12 +153,9 @@ func (x *exchange) resealCopy(src *copySource, fields, extra []upstream.Field) (
 	if err != nil {
 		return nil, err
 	}
-	if src.o.manifest != nil {
-		m := *src.o.manifest
-		m.Provisional = false
-		if err := x.saveManifest(&x.bucket, x.req.Key, &m, a, h.Binding); err != nil {
-			return nil, err
-		}
+	save := func() error { return x.copyManifest(src, a, h.Binding) }
+	if err := save(); err != nil {
+		return nil, err
 	}
 	req := &upstream.Request{Op: "CopyObject", Method: "PUT", Key: x.req.Key, Timeout: longTimeout}
 	req.Header = append(append(req.Header, fields...), extra...)
@@ -181,10 +179,36 @@ func (x *exchange) resealCopy(src *copySource, fields, extra []upstream.Field) (
 	if err != nil {
 		return nil, err
 	}
+	if err := x.ensureManifest(src, a, save); err != nil {
+		return nil, err
+	}
 	if err := x.ensureTags(tags, resp.Get("x-amz-version-id")); err != nil {
 		return nil, err
 	}
 	return x.copied(src, resp, a, s3xml.Copied{ETag: result.ETag, LastModified: result.LastModified}), nil
+}
+
+// copyManifest writes the source's part table as the target's; single streams have none.
+func (x *exchange) copyManifest(src *copySource, a *envelope.Attributes, binding envelope.Binding) error {
+	if src.o.manifest == nil {
+		return nil
+	}
+	m := *src.o.manifest
+	m.Provisional = false
+	return x.saveManifest(&x.bucket, x.req.Key, &m, a, binding)
+}
+
+// ensureManifest makes sure of the target's manifest once the store has copied, which takes minutes: to a DeleteBucket in
+// between it was nobody's, since no open upload shows that an object is to come.
+func (x *exchange) ensureManifest(src *copySource, a *envelope.Attributes, save func() error) error {
+	if src.o.manifest == nil {
+		return nil
+	}
+	raw, err := x.readReserved(&x.bucket, manifest.Name(a.ObjectID))
+	if err != nil || raw != nil {
+		return err
+	}
+	return save()
 }
 
 // resealed returns attributes for a new envelope around the same body.

@@ -193,3 +193,27 @@ func TestDeleteBucketLosesAgainstUploadsThatComeMeanwhile(t *testing.T) {
 		}
 	}
 }
+
+// A DeleteBucket that comes while the store copies a multipart object does not cost the copy its manifest.
+func TestDeleteBucketDuringACopyLeavesAManifest(t *testing.T) {
+	r := newSettingRig(t, func(set *Settings) { set.Buckets[0].Realm = "shared" }) // buckets between which envelopes are resealed
+	r.must("PUT", "/other", nil)
+	id, list := r.startUpload()
+	r.must("POST", "/data/k?uploadId="+id, []byte(list))
+	var once sync.Once
+	remove := r.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		switch c.Op {
+		case "CopyObject":
+			once.Do(func() { r.code("DELETE", "/other", nil) })
+		case "DeleteBucket": // which the end of the copy comes before
+			return &proxytest.Answer{Status: 409, Body: []byte("<Error><Code>BucketNotEmpty</Code></Error>")}
+		}
+		return nil
+	}})
+	r.must("PUT", "/other/copy", nil, "x-amz-copy-source", "/data/k")
+	remove()
+	r.s.caches.manifests.Purge()
+	if resp, got := r.do("GET", "/other/copy", nil); resp.StatusCode != 200 || string(got) != "part" {
+		t.Errorf("%d %q", resp.StatusCode, got)
+	}
+}

@@ -23,6 +23,7 @@ var hoistedMutations = []mutation{
 	{"manifests of uploads completed meanwhile swept", sweeps, "err := x.nothingElse(); err != nil || !free", "err := x.nothingElse(); err != nil && !free"},
 	{"manifests of uploads that go on swept", sweeps, "err != nil || len(open) > 0 {", "err != nil || len(open) < 0 {"},
 	{"uploads of a bucket that stays aborted", sweeps, "if only, err := x.onlyReserved(); err != nil || !only {\n		return", "if _, err := x.onlyReserved(); err != nil {\n		return"},
+	{"manifests of copies swept meanwhile", copies, "err != nil || raw != nil {", "err != nil || raw == nil {"},
 	{"manifests of other buckets swept", sweeps, "if x.st.keepsForOthers(&x.bucket) {", "if x.st.keepsForOthers(&x.bucket) && notEmpty == nil {"},
 	{"two parameters of version 2 in one", version, "signedV2[name] {\n			return true", "signedV2[name] && name == value {\n			return true"},
 	{"settings of a missing bucket guessed", "proxy/defaults.go", "x.bucket.reserved != x.bucket.name && s3err.From(err).Code", "x.bucket.reserved == \"\" && s3err.From(err).Code"},
