@@ -1,3 +1,5 @@
+//go:build !nodevstore && (linux || darwin || freebsd)
+
 package main
 
 import (
