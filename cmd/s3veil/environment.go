@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -33,6 +34,8 @@ func (l *loader) environment(env []string) {
 			vars[name] = value
 		}
 	}
+	l.switchOff(vars, "forward", &l.Forward)
+	l.switchOff(vars, "trace", &l.Trace)
 	for _, f := range leavesOf(&l.Config) {
 		name := f.variable()
 		value, set := vars[name]
@@ -60,6 +63,22 @@ func (l *loader) environment(env []string) {
 	slices.Sort(unknown)
 	for _, name := range unknown {
 		l.fail(position{layer: layerEnv, name: name}, "", "unknown variable")
+	}
+}
+
+// switchOff takes the word "off" for a group of keys, which undoes what the file has in it.
+func (l *loader) switchOff(vars map[string]string, path string, group any) {
+	name := envPrefix + strings.ToUpper(path)
+	text, set := vars[name]
+	if !set {
+		return
+	}
+	delete(vars, name)
+	if l.name = name; l.offOrKeys(&yaml.Node{Kind: yaml.ScalarNode, Value: text}, position{layer: layerEnv, name: name}, path) {
+		maps.DeleteFunc(l.pos, func(p string, _ position) bool { return strings.HasPrefix(p, path+".") })
+		v := reflect.ValueOf(group).Elem()
+		v.SetZero()
+		l.defaults(v)
 	}
 }
 

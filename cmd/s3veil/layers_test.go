@@ -63,6 +63,23 @@ func TestEnvironmentSetsEveryKey(t *testing.T) {
 	}
 }
 
+// Forward proxy and traces can be switched off in the environment, whatever the file says, and nothing of their file's part counts.
+func TestGroupsAreSwitchedOffInTheEnvironment(t *testing.T) {
+	file := write(t, filepath.Join(t.TempDir(), "s3veil.yaml"), "forward: {listen: \"127.0.0.1:3128\", others: nonsense}\ntrace: {endpoint: \"http://127.0.0.1:4318\", ratio: 0.5}\n")
+	l := load(sources{File: file, Env: []string{"S3VEIL_FORWARD=off", "S3VEIL_TRACE=off"}})
+	validate(l)
+	if l.Forward.Listen != "" || l.Forward.Others != "tunnel" || l.Trace.Endpoint != "" {
+		t.Errorf("%+v, %+v", l.Forward, l.Trace)
+	}
+	if got := l.bad.err().Error(); strings.Contains(got, "forward") || strings.Contains(got, "trace") {
+		t.Error(got)
+	}
+	l = load(sources{Env: []string{"S3VEIL_FORWARD=on"}})
+	if got := l.bad.err().Error(); !strings.Contains(got, `S3VEIL_FORWARD: forward: "on" is neither`) {
+		t.Error(got)
+	}
+}
+
 func TestMistakesInTheEnvironmentNameTheVariable(t *testing.T) {
 	l := load(sources{Env: []string{
 		"S3VEIL_UPSTREEM_ENDPOINT=x",
