@@ -120,6 +120,7 @@ func (i *injector) certificates(ctx context.Context, background *sync.WaitGroup)
 
 // run serves until a signal, and drains.
 func (i *injector) run(ctx context.Context, background *sync.WaitGroup) error {
+	files := newWatcher(i.p.poll, i.watched())
 	all, err := openAll(i.cfg.Listen, i.cfg.Admin)
 	if err != nil {
 		return err
@@ -134,12 +135,11 @@ func (i *injector) run(ctx context.Context, background *sync.WaitGroup) error {
 		i.p.started(endpoints{Listen: all[0].Addr().String(), Admin: all[1].Addr().String()})
 	}
 	hup := make(chan struct{}, 1)
-	watched := i.watched()
-	files := newWatcher(i.p.poll, watched)
 	background.Go(func() {
-		files.run(ctx, hup, func(reason string) []string {
+		files.run(ctx, hup, func(reason string) sightings {
+			seen := i.watched()
 			i.reload(reason)
-			return watched
+			return seen
 		})
 	})
 	for {
@@ -165,11 +165,14 @@ func (i *injector) tls() *tls.Config {
 	return c
 }
 
-func (i *injector) watched() []string {
-	if i.cfg.SelfSigned != nil {
-		return []string{i.file}
+func (i *injector) watched() sightings {
+	s := sightings{}
+	s.add(i.file)
+	if i.cfg.SelfSigned == nil {
+		s.add(i.cfg.TLS.CertFile)
+		s.add(i.cfg.TLS.KeyFile)
 	}
-	return []string{i.file, i.cfg.TLS.CertFile, i.cfg.TLS.KeyFile}
+	return s
 }
 
 // regular is the error of a server that did not end because it was told to.

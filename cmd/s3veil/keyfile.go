@@ -69,8 +69,7 @@ func (w *wired) keyFile(l *loaded, path string, name Path, old *kept) *openKeyFi
 	if f := w.kept.files[name]; f != nil {
 		return f // two ids in one file
 	}
-	l.files = append(l.files, string(name))
-	info := look(string(name)) // before it is read: what changes meanwhile is read again
+	info := l.files.add(string(name))
 	f := old.files[name]
 	if f == nil || !same(f.info, info) {
 		file, err := local.Open(string(name))

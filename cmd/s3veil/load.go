@@ -34,7 +34,7 @@ type loaded struct {
 	Config
 	pos   map[string]position // of every setting made, by path
 	root  position            // for what was left out
-	files []string            // absolute names of the files read, to be watched
+	files sightings           // of the files read, by absolute name, to be watched
 	bad   mistakes
 
 	ends map[string]time.Time // when the certificates that it names end, by the setting
@@ -77,7 +77,7 @@ func (l *loader) file(name string) {
 		abs = name
 	}
 	l.base = filepath.Dir(abs)
-	l.files = append(l.files, abs)
+	l.files.add(abs)
 	text, err := os.ReadFile(abs)
 	if err != nil {
 		l.fail(position{layer: layerFile, name: name}, "", "%s", plain(err))
@@ -247,7 +247,7 @@ func (l *loader) secretFrom(n *yaml.Node, at position, v reflect.Value, path, ba
 	}
 	l.pos[path], l.pos[base] = at, at
 	name := l.absolute(n.Value)
-	l.files = append(l.files, name)
+	l.files.add(name)
 	if l.elsewhere {
 		v.Set(reflect.ValueOf(Secret(redacted)))
 		return

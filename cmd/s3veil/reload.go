@@ -3,8 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"maps"
 	"os"
-	"slices"
 	"time"
 )
 
@@ -12,26 +12,53 @@ import (
 // secrets, network file systems, editors that replace files.
 const pollEvery = 2 * time.Second
 
+// sightings are files as they were before they were read: what changes from then on is a change. nil for a file that is not there.
+type sightings map[string]os.FileInfo
+
+// add looks at a file that is about to be read. The first look counts.
+func (s *sightings) add(name string) os.FileInfo {
+	if info, seen := (*s)[name]; seen {
+		return info
+	}
+	if *s == nil {
+		*s = sightings{}
+	}
+	info := look(name)
+	(*s)[name] = info
+	return info
+}
+
+// again are the same files as they are now.
+func (s sightings) again() sightings {
+	out := sightings{}
+	for name := range s {
+		out.add(name)
+	}
+	return out
+}
+
+// and are the files of both, as the other ones were seen where both have one.
+func (s sightings) and(other sightings) sightings {
+	out := maps.Clone(s)
+	maps.Copy(out, other)
+	return out
+}
+
 // watcher reports when one of a set of files has changed.
 type watcher struct {
 	every time.Duration
-	seen  map[string]os.FileInfo // nil for a file that is not there
-	dirty bool                   // changed, but perhaps not finished
+	seen  sightings
+	dirty bool // changed, but perhaps not finished
 }
 
-func newWatcher(every time.Duration, files []string) *watcher {
+func newWatcher(every time.Duration, files sightings) *watcher {
 	w := &watcher{every: cmp.Or(every, pollEvery)}
 	w.watch(files)
 	return w
 }
 
-// watch starts over with a set of files as they are now.
-func (w *watcher) watch(files []string) {
-	w.seen, w.dirty = map[string]os.FileInfo{}, false
-	for _, f := range files {
-		w.seen[f] = look(f)
-	}
-}
+// watch starts over with a set of files.
+func (w *watcher) watch(files sightings) { w.seen, w.dirty = maps.Clone(files), false }
 
 // look follows symlinks: swapping ..data of a mounted Secret changes the file behind the name.
 func look(name string) os.FileInfo {
@@ -66,8 +93,9 @@ func (w *watcher) changed() bool {
 	return done
 }
 
-// run calls f after every change, in its own goroutine's time, until ctx ends. f returns the files to watch from then on.
-func (w *watcher) run(ctx context.Context, now <-chan struct{}, f func(reason string) []string) {
+// run calls f after every change, in its own goroutine's time, until ctx ends. f returns the files to watch from then on, as it
+// saw them before it read them.
+func (w *watcher) run(ctx context.Context, now <-chan struct{}, f func(reason string) sightings) {
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
 	for {
@@ -82,20 +110,6 @@ func (w *watcher) run(ctx context.Context, now <-chan struct{}, f func(reason st
 				continue
 			}
 		}
-		before := w.seen
-		files := f(reason)
-		w.watch(files)
-		for name, info := range before { // what changed while f ran is seen by the next look
-			if _, kept := w.seen[name]; kept {
-				w.seen[name] = info
-			}
-		}
+		w.watch(f(reason))
 	}
-}
-
-// sorted returns the names without repetition.
-func sorted(names []string) []string {
-	out := slices.Clone(names)
-	slices.Sort(out)
-	return slices.Compact(out)
 }

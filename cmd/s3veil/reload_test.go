@@ -8,11 +8,35 @@ import (
 	"time"
 )
 
+func seen(names ...string) sightings {
+	s := sightings{}
+	for _, name := range names {
+		s.add(name)
+	}
+	return s
+}
+
+// What changes between the reading of a configuration and the first look at its files is a change: it would never be taken otherwise.
+func TestWatcherSeesWhatChangedSinceItWasRead(t *testing.T) {
+	dir := t.TempDir()
+	secret := write(t, filepath.Join(dir, "secret"), "one")
+	file := write(t, filepath.Join(dir, "s3veil.yaml"), "upstream: {credentials: {access_key: a, secret_key_file: secret}}")
+	for _, changed := range []string{file, secret} {
+		l := load(sources{File: file})
+		write(t, changed, "# another length")
+		w := newWatcher(0, l.files)
+		if first, second := w.changed(), w.changed(); first || !second {
+			t.Errorf("%s: %t, then %t", changed, first, second)
+		}
+		write(t, file, "upstream: {credentials: {access_key: a, secret_key_file: secret}}")
+	}
+}
+
 func TestWatcherSeesChangesOnceTheyAreFinished(t *testing.T) {
 	dir := t.TempDir()
 	file := write(t, filepath.Join(dir, "a"), "1")
 	missing := filepath.Join(dir, "missing")
-	w := newWatcher(0, []string{file, missing})
+	w := newWatcher(0, seen(file, missing))
 	steps := []struct {
 		name string
 		do   func()
@@ -72,7 +96,7 @@ func TestWatcherSeesSymlinkSwaps(t *testing.T) {
 	if err := os.Symlink("..data/key", name); err != nil {
 		t.Fatal(err)
 	}
-	w := newWatcher(0, []string{name})
+	w := newWatcher(0, seen(name))
 	link("..2")
 	if first, second := w.changed(), w.changed(); first || !second {
 		t.Errorf("after the swap: %t, then %t", first, second)
@@ -88,9 +112,9 @@ func TestWatcherCallsForSignalsAndFiles(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		w.run(ctx, now, func(reason string) []string {
+		w.run(ctx, now, func(reason string) sightings {
 			calls <- reason
-			return []string{file}
+			return seen(file)
 		})
 	}()
 	now <- struct{}{}

@@ -184,8 +184,8 @@ func (s *service) run(ctx context.Context, w *wired, ended <-chan struct{}) erro
 		s.p.started(at)
 	}
 	hup := make(chan struct{}, 1)
-	files := newWatcher(s.p.poll, sorted(s.now.files))
-	watching.Go(func() { files.run(ctx, hup, func(reason string) []string { return s.reload(ctx, reason) }) })
+	files := newWatcher(s.p.poll, s.now.files)
+	watching.Go(func() { files.run(ctx, hup, func(reason string) sightings { return s.reload(ctx, reason) }) })
 	for {
 		select {
 		case sig := <-s.p.signals:
@@ -317,11 +317,12 @@ func (s *service) drain(failed <-chan error, delay time.Duration) error {
 }
 
 // reload puts the configuration as it is now into force, unless it has mistakes. It returns the files to watch.
-func (s *service) reload(ctx context.Context, reason string) []string {
+func (s *service) reload(ctx context.Context, reason string) sightings {
+	former := s.now.files.again()
 	l := load(s.src)
 	validate(l)
 	w := wire(ctx, l, s.kept, s.log)
-	files := sorted(append(l.files, s.now.files...))
+	files := former.and(l.files)
 	err := l.bad.err()
 	if err != nil {
 		s.proxy.ReloadFailed()
@@ -353,7 +354,7 @@ func (s *service) reload(ctx context.Context, reason string) []string {
 	s.ends.store(l.ends)
 	s.warn()
 	s.log.Info("configuration reloaded", "reason", reason)
-	return sorted(l.files)
+	return l.files
 }
 
 // fixed names the settings that differ from those in force and that a reload cannot change.

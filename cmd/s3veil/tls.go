@@ -78,7 +78,7 @@ func (l *loaded) pool(path string, file Path) *x509.CertPool {
 
 // read reads a file of the configuration and has it watched from now on.
 func (l *loaded) read(path string, file Path) ([]byte, bool) {
-	l.files = append(l.files, string(file))
+	l.files.add(string(file))
 	b, err := os.ReadFile(string(file))
 	if err != nil {
 		l.wrong(path, "%s", err)
@@ -88,7 +88,7 @@ func (l *loaded) read(path string, file Path) ([]byte, bool) {
 
 // readPrivate is read for a file that must be this process's alone.
 func (l *loaded) readPrivate(path string, file Path) ([]byte, bool) {
-	l.files = append(l.files, string(file))
+	l.files.add(string(file))
 	b, err := kms.ReadSecretFile(string(file), maxSecretFile)
 	if err != nil {
 		l.wrong(path, "%s", err)

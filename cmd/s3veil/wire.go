@@ -107,7 +107,7 @@ func (l *loaded) aliases() map[string]string {
 
 // secretFile reads a secret that only has a file form.
 func (l *loaded) secretFile(path string, file Path) Secret {
-	l.files = append(l.files, string(file))
+	l.files.add(string(file))
 	s, err := readSecret(string(file))
 	if err != nil {
 		l.wrong(path, "%s", err)
