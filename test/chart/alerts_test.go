@@ -25,9 +25,16 @@ func ruleList(groups any) (out []map[string]any) {
 	return out
 }
 
-// The alerts of the chart are those of the file, in the namespace of the release. test/monitoring tests what they say.
+// The alerts of the chart are those of the file of its mode, in the namespace of the release. test/monitoring tests what they say.
 func TestChartAlertsAreThoseOfTheFile(t *testing.T) {
-	text, err := os.ReadFile(chart + "/rules/s3veil.yaml")
+	alertsAreThoseOf(t, "s3veil.yaml", "testdata/good/everything.yaml", "PrometheusRule/veil", "S3veilForeignReads")
+	alertsAreThoseOf(t, "injector.yaml", "testdata/good/injector-everything.yaml", "PrometheusRule/veil-injector", "S3veilInjectorRefusing")
+}
+
+// alertsAreThoseOf compares a rendered object with a rules file, without the alert that the values disable.
+func alertsAreThoseOf(t *testing.T, rulesFile, values, name, disabled string) {
+	t.Helper()
+	text, err := os.ReadFile(chart + "/rules/" + rulesFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +43,11 @@ func TestChartAlertsAreThoseOfTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := ruleList(file["groups"])
-	m := parse(t, render(t, chart, "-f", "testdata/good/everything.yaml"))
-	got := ruleList(at(m["PrometheusRule/veil"], "spec", "groups"))
-	left := []string{"S3veilForeignReads"} // everything.yaml disables it
-	want = slices.DeleteFunc(want, func(r map[string]any) bool { return slices.Contains(left, r["alert"].(string)) })
+	m := parse(t, render(t, chart, "-f", values))
+	got := ruleList(at(m[name], "spec", "groups"))
+	want = slices.DeleteFunc(want, func(r map[string]any) bool { return r["alert"] == disabled })
 	if len(got) != len(want) || len(got) == 0 {
-		t.Fatalf("%d alerts, want %d", len(got), len(want))
+		t.Fatalf("%s: %d alerts, want %d", rulesFile, len(got), len(want))
 	}
 	added := regexp.MustCompile(`\{namespace="ns",`)
 	for i, r := range got {
@@ -56,13 +62,13 @@ func TestChartAlertsAreThoseOfTheFile(t *testing.T) {
 		if url := at(r, "annotations", "runbook_url"); url != "https://wiki.example/s3veil/RUNBOOKS"+anchor {
 			t.Errorf("%v: %v", r["alert"], url)
 		}
-		for _, name := range []string{"summary", "description"} {
-			if at(r, "annotations", name) != at(want[i], "annotations", name) {
-				t.Errorf("%v: %s: %v", r["alert"], name, at(r, "annotations", name))
+		for _, text := range []string{"summary", "description"} {
+			if at(r, "annotations", text) != at(want[i], "annotations", text) {
+				t.Errorf("%v: %s: %v", r["alert"], text, at(r, "annotations", text))
 			}
 		}
 	}
-	rules, err := yaml.Marshal(map[string]any{"groups": at(m["PrometheusRule/veil"], "spec", "groups")})
+	rules, err := yaml.Marshal(map[string]any{"groups": at(m[name], "spec", "groups")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,9 +86,11 @@ func promtoolChecks(t *testing.T, rules []byte) {
 }
 
 func TestChartRefusesToLeaveOutWhatIsNoAlert(t *testing.T) {
-	_, log, err := helm(t, "template", "r", chart, "--kube-version", "1.36.0", "-f", "testdata/good/local.yaml",
-		"--set-json", `metrics.prometheusRule={"enabled":true,"disabled":["S3veilNothing"]}`)
-	if err == nil || !strings.Contains(log, `there is no alert "S3veilNothing"`) {
-		t.Errorf("%v: %s", err, log)
+	for values, alert := range map[string]string{"testdata/good/local.yaml": "S3veilInjectorDown", injectorValues: "S3veilAbsent"} {
+		_, log, err := helm(t, "template", "r", chart, "--kube-version", "1.36.0", "-f", values,
+			"--set-json", `metrics.prometheusRule={"enabled":true,"disabled":["`+alert+`"]}`)
+		if err == nil || !strings.Contains(log, `there is no alert "`+alert+`"`) {
+			t.Errorf("%s: %v: %s", values, err, log)
+		}
 	}
 }

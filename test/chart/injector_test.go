@@ -107,6 +107,7 @@ func TestInjectorWithEverything(t *testing.T) {
 		{"NetworkPolicy/veil-injector", []any{"spec", "ingress", 0, "ports", 0, "port"}, "webhook"},
 		{"Service/veil-injector-metrics", []any{"spec", "ports", 0, "targetPort"}, "admin"},
 		{"ServiceMonitor/veil-injector", []any{"metadata", "labels", "release"}, "prometheus"},
+		{"PrometheusRule/veil-injector", []any{"metadata", "labels", "release"}, "prometheus"},
 	})
 	p := at(parseOne(t, m.files(t, "veil-injector-inject")["inject.yaml"]), "profiles", 0)
 	for _, f := range []struct {

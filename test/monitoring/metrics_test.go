@@ -96,7 +96,12 @@ func traffic(t *testing.T, c *s3veil.Cluster) {
 
 func scrape(t *testing.T, c *s3veil.Cluster) exposed {
 	t.Helper()
-	resp, err := http.Get(c.Replicas[0].Admin + "/metrics")
+	return scrapeURL(t, c.Replicas[0].Admin+"/metrics")
+}
+
+func scrapeURL(t *testing.T, url string) exposed {
+	t.Helper()
+	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

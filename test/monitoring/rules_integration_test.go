@@ -20,8 +20,10 @@ import (
 )
 
 func TestRulesAreValid(t *testing.T) {
-	if out, err := promtool(t, "check", "rules", "--lint=all", "--lint-fatal", rulesFile); err != nil || !strings.Contains(out, fmt.Sprintf("%d rules found", len(alerts(t)))) {
-		t.Errorf("%v\n%s", err, out)
+	for _, file := range []string{rulesFile, injectorRules} {
+		if out, err := promtool(t, "check", "rules", "--lint=all", "--lint-fatal", file); err != nil || !strings.Contains(out, fmt.Sprintf("%d rules found", len(alertsOf(t, file)))) {
+			t.Errorf("%v\n%s", err, out)
+		}
 	}
 }
 
@@ -52,14 +54,18 @@ func (c alertCase) unit(r rule) map[string]any {
 		"alert_rule_test": []any{map[string]any{"eval_time": c.at, "alertname": c.alert, "exp_alerts": want}}}
 }
 
-// testRules has promtool test cases against a rules file.
-func testRules(t *testing.T, rules string, cases []any) (string, error) {
+// testRules has promtool test cases against rules files.
+func testRules(t *testing.T, cases []any, rules ...string) (string, error) {
 	t.Helper()
-	file, err := filepath.Abs(rules)
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, r := range rules {
+		file, err := filepath.Abs(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
 	}
-	text, err := json.Marshal(map[string]any{"rule_files": []string{file}, "evaluation_interval": "1m", "tests": cases})
+	text, err := json.Marshal(map[string]any{"rule_files": files, "evaluation_interval": "1m", "tests": cases})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +83,7 @@ func TestAlertsFireWhenTheyMustAndOnlyThen(t *testing.T) {
 	}
 	var units []any
 	fires, rests := map[string]bool{}, map[string]bool{}
-	for _, c := range alertCases {
+	for _, c := range slices.Concat(alertCases, injectorCases) {
 		r, ok := byName[c.alert]
 		if !ok {
 			t.Fatalf("no alert %s", c.alert)
@@ -94,20 +100,24 @@ func TestAlertsFireWhenTheyMustAndOnlyThen(t *testing.T) {
 			t.Errorf("%s: no case where it fires, or none where it rests", name)
 		}
 	}
-	if out, err := testRules(t, rulesFile, units); err != nil {
+	if out, err := testRules(t, units, rulesFile, injectorRules); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 // Every case tells the rule from one that never fires, or always: promtool would say so.
 func TestCasesNoticeARuleThatDoesNotFit(t *testing.T) {
-	text, err := os.ReadFile(rulesFile)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for alert, change := range map[string][2]string{"S3veilMemoryNearLimit": {"> 0.9", "> 0.99"}, "S3veilKMSOutage": {"for: 8m", "for: 5m"},
-		"S3veilAuditUnwritable": {`kind="audit"`, `kind="key"`}, "S3veilCertificateExpires": {"1814400", "18144000"}} {
-		broken := filepath.Join(t.TempDir(), "rules.yaml")
+		"S3veilAuditUnwritable": {`kind="audit"`, `kind="key"`}, "S3veilCertificateExpires": {"1814400", "18144000"},
+		"S3veilInjectorSlow": {"> 1\n", "> 3\n"}, "S3veilInjectorRefusing": {"for: 45m", "for: 5m"}, "S3veilInjectorReplicaGone": {"up{} == 0", "up{} >= 0"}} {
+		broken, file := filepath.Join(t.TempDir(), "rules.yaml"), rulesFile
+		if strings.HasPrefix(alert, "S3veilInjector") {
+			file = injectorRules
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if !strings.Contains(string(text), change[0]) {
 			t.Fatal(change)
 		}
@@ -115,14 +125,14 @@ func TestCasesNoticeARuleThatDoesNotFit(t *testing.T) {
 			t.Fatal(err)
 		}
 		var units []any
-		for _, r := range alerts(t) {
-			for _, c := range alertCases {
+		for _, r := range alertsOf(t, file) {
+			for _, c := range slices.Concat(alertCases, injectorCases) {
 				if c.alert == alert && r.Alert == alert {
 					units = append(units, c.unit(r))
 				}
 			}
 		}
-		if out, err := testRules(t, broken, units); err == nil {
+		if out, err := testRules(t, units, broken); err == nil {
 			t.Errorf("%v passes: %s", change, out)
 		}
 	}
@@ -173,7 +183,7 @@ func TestAlertsOfARunningProgram(t *testing.T) {
 				return false
 			}
 		}
-		return len(all) == len(alerts(t))
+		return len(all) == len(alertsOf(t, rulesFile))
 	})
 	bare, client := c.Store.Client(), c.Client()
 	bucket, key := servers.NewBucket(t, client), "smuggled"

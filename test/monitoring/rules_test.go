@@ -11,22 +11,32 @@ import (
 	"s3veil/proxy/s3err"
 )
 
-const rulesFile = "../../charts/s3veil/rules/s3veil.yaml"
+// The rules of the gateway and of the injector.
+const (
+	rulesFile     = "../../charts/s3veil/rules/s3veil.yaml"
+	injectorRules = "../../charts/s3veil/rules/injector.yaml"
+)
 
 type rule struct {
 	Alert, Expr, For    string
 	Labels, Annotations map[string]string
 }
 
-// alerts reads the rules; unknown fields are mistakes.
-func alerts(t *testing.T) (out []rule) {
+// alerts are those of both files.
+func alerts(t *testing.T) []rule {
 	t.Helper()
-	f, err := os.Open(rulesFile)
+	return append(alertsOf(t, rulesFile), alertsOf(t, injectorRules)...)
+}
+
+// alertsOf reads the rules of a file; unknown fields are mistakes.
+func alertsOf(t *testing.T, file string) (out []rule) {
+	t.Helper()
+	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var file struct {
+	var content struct {
 		Groups []struct {
 			Name  string
 			Rules []rule
@@ -34,10 +44,10 @@ func alerts(t *testing.T) (out []rule) {
 	}
 	d := yaml.NewDecoder(f)
 	d.KnownFields(true)
-	if err := d.Decode(&file); err != nil {
+	if err := d.Decode(&content); err != nil {
 		t.Fatal(err)
 	}
-	for _, g := range file.Groups {
+	for _, g := range content.Groups {
 		out = append(out, g.Rules...)
 	}
 	if len(out) == 0 {
@@ -74,10 +84,12 @@ func TestAlertsSayWhatIsWrongAndWhereToReadOn(t *testing.T) {
 
 // Every metric, label and value that an alert names is one that the program exposes after some requests.
 func TestAlertsWatchMetricsThatExist(t *testing.T) {
-	got, literals := scrape(t, running(t)), sourceLiterals(t)
-	for _, r := range alerts(t) {
-		for _, what := range got.unknown(t, r.Expr, literals) {
-			t.Errorf("%s: no %s: %s", r.Alert, what, r.Expr)
+	literals := sourceLiterals(t)
+	for file, got := range map[string]exposed{rulesFile: scrape(t, running(t)), injectorRules: scrapeInjector(t)} {
+		for _, r := range alertsOf(t, file) {
+			for _, what := range got.unknown(t, r.Expr, literals) {
+				t.Errorf("%s: no %s: %s", r.Alert, what, r.Expr)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package monitoring
 
 import (
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -104,6 +105,7 @@ func commands(document string) string {
 func TestRunbooksNameMetricsAndPathsThatExist(t *testing.T) {
 	c := running(t)
 	got := scrape(t, c)
+	maps.Copy(got, scrapeInjector(t))
 	_, document := runbooks(t)
 	text := commands(document)
 	metrics := metricText.FindAllString(text, -1)
@@ -153,7 +155,7 @@ func TestRunbooksNameCommandsThatExist(t *testing.T) {
 		}
 		seen[m[1]] = true
 	}
-	for _, want := range []string{"inspect", "repair", "serve", "audit-log verify", "keys list", "ca"} {
+	for _, want := range []string{"inspect", "repair", "serve", "audit-log verify", "keys list", "ca", "inject"} {
 		if !seen[want] {
 			t.Errorf("s3veil %s is not looked at: %v", want, seen)
 		}

@@ -53,7 +53,7 @@
 {{- range $name := list "config" "secrets" -}}
 {{- if index $v $name -}}{{- fail (printf "%s: with mode: injector each profile has its own, injector.profiles[].%s" $name $name) -}}{{- end -}}
 {{- end -}}
-{{- range $name, $on := dict "autoscaling" $v.autoscaling.enabled "ingress" $v.ingress.enabled "httpRoute" $v.httpRoute.enabled "service.annotations" $v.service.annotations "metrics.prometheusRule" $v.metrics.prometheusRule.enabled "metrics.serviceMonitor.tokenSecret" $v.metrics.serviceMonitor.tokenSecret.name -}}
+{{- range $name, $on := dict "autoscaling" $v.autoscaling.enabled "ingress" $v.ingress.enabled "httpRoute" $v.httpRoute.enabled "service.annotations" $v.service.annotations "metrics.serviceMonitor.tokenSecret" $v.metrics.serviceMonitor.tokenSecret.name -}}
 {{- if $on -}}{{- fail (printf "%s: not with mode: injector" $name) -}}{{- end -}}
 {{- end -}}
 {{- if $v.serviceAccount.automountToken -}}{{- fail "serviceAccount.automountToken: with mode: injector the chart decides" -}}{{- end -}}
