@@ -134,7 +134,7 @@ func loneSurrogate(jsonText []byte) bool {
 	return false
 }
 
-// escape returns the code unit of a \uXXXX that starts at i, or 0.
+// escape returns the code unit of an escape (a backslash, u and four digits, RFC 8259 7) that starts at i, or 0.
 func escape(b []byte, i int) uint64 {
 	if i+6 > len(b) || b[i] != '\\' || b[i+1] != 'u' {
 		return 0

@@ -3,7 +3,6 @@ package gosdk
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,33 +21,6 @@ import (
 	"s3veil/test/s3veil"
 	"s3veil/test/servers"
 )
-
-// reload changes the configuration of the only replica and waits until it is in force.
-func reload(t *testing.T, c *s3veil.Cluster, change func(config map[string]any)) {
-	t.Helper()
-	file := filepath.Join(c.Dir, "replica-0.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var config map[string]any
-	if err := json.Unmarshal(text, &config); err != nil {
-		t.Fatal(err)
-	}
-	change(config)
-	if text, err = json.Marshal(config); err != nil {
-		t.Fatal(err)
-	}
-	reloads := func() int { return strings.Count(logOf(t, c), `"msg":"configuration reloaded"`) }
-	before := reloads()
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(c.Replicas[0].PID(), syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	await(t, "the configuration is reloaded", func() bool { return reloads() > before })
-}
 
 func logOf(t *testing.T, c *s3veil.Cluster) string {
 	t.Helper()
@@ -165,7 +136,7 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 	}
 	done, stop := r.load()
 	await(t, "load", func() bool { return done() > 20 })
-	reload(t, c, func(config map[string]any) {
+	c.Replicas[0].MustReload(t, func(config map[string]any) {
 		group := config["kms"].(map[string]any)
 		group["keys"] = append(group["keys"].([]any), map[string]any{"id": "next", "provider": "local", "file": next})
 		config["buckets"] = underNext("next", "main")
@@ -180,7 +151,7 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 		t.Errorf("old under %s, new under %s", a, b)
 	}
 
-	reload(t, c, func(config map[string]any) { config["buckets"] = underNext("next") })
+	c.Replicas[0].MustReload(t, func(config map[string]any) { config["buckets"] = underNext("next") })
 	r.refused("off the bucket's list", "AccessDenied")
 	file := filepath.Join(c.Dir, "keys.json")
 	text, err := os.ReadFile(file)
@@ -193,7 +164,7 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 		}
 	}
 	write(bytes.Replace(text, []byte(`"active"`), []byte(`"disabled"`), 1))
-	reload(t, c, func(config map[string]any) { config["buckets"] = underNext("next", "main") })
+	c.Replicas[0].MustReload(t, func(config map[string]any) { config["buckets"] = underNext("next", "main") })
 	r.refused("disabled", "KMS.DisabledException")
 	write(text)
 	await(t, "the key is back", func() bool { return r.get("old") == nil })

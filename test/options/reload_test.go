@@ -3,15 +3,12 @@ package options
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,48 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"s3veil/crypto/kms/local"
-	"s3veil/test/s3veil"
 	"s3veil/test/servers"
 	"s3veil/test/suite"
 )
-
-// reload changes the configuration of the only replica and waits until it is in force.
-func reload(t *testing.T, cl *s3veil.Cluster, change func(config map[string]any)) {
-	t.Helper()
-	file := filepath.Join(cl.Dir, "replica-0.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var config map[string]any
-	if err := json.Unmarshal(text, &config); err != nil {
-		t.Fatal(err)
-	}
-	change(config)
-	if text, err = json.Marshal(config); err != nil {
-		t.Fatal(err)
-	}
-	replace(t, file, text)
-	takeOver(t, cl)
-}
-
-// takeOver makes the only replica read its files anew. The watcher of files may do so too, at any time: what has begun before
-// is waited for as well, so the second reload after the change is the one that counts.
-func takeOver(t *testing.T, cl *s3veil.Cluster) {
-	t.Helper()
-	for range 2 {
-		before := reloads(cl)
-		if err := syscall.Kill(cl.Replicas[0].PID(), syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the configuration is reloaded", func() bool { return reloads(cl) > before })
-	}
-}
-
-// reloads counts those that were taken over.
-func reloads(cl *s3veil.Cluster) int {
-	return strings.Count(servers.Tail(cl.Replicas[0].Log, 1<<24), `"msg":"configuration reloaded"`)
-}
 
 // replace puts a file in the place of another, so that nobody reads half of it.
 func replace(t *testing.T, file string, text []byte) {
@@ -154,20 +112,20 @@ func TestClientsAreReloadedUnderLoad(t *testing.T) {
 	if got := tries(first); got != "InvalidAccessKeyId" {
 		t.Errorf("a client that is not there yet: %q", got)
 	}
-	reload(t, cl, admit(first, "read"))
+	cl.Replicas[0].MustReload(t, admit(first, "read"))
 	if got := tries(first); got != "" {
 		t.Errorf("a new client: %q", got)
 	}
-	reload(t, cl, admit(second, "read"))
+	cl.Replicas[0].MustReload(t, admit(second, "read"))
 	if a, b := tries(first), tries(second); a != "SignatureDoesNotMatch" || b != "" {
 		t.Errorf("another secret: the old one %q, the new one %q", a, b)
 	}
-	reload(t, cl, admit(second, "write"))
+	cl.Replicas[0].MustReload(t, admit(second, "write"))
 	if got := tries(second); got != "AccessDenied" {
 		t.Errorf("other actions: %q", got)
 	}
 	l.more(t, 10)
-	reload(t, cl, func(config map[string]any) { config["clients"] = config["clients"].([]any)[:1] })
+	cl.Replicas[0].MustReload(t, func(config map[string]any) { config["clients"] = config["clients"].([]any)[:1] })
 	if got := tries(second); got != "InvalidAccessKeyId" {
 		t.Errorf("a client that is gone: %q", got)
 	}
@@ -188,7 +146,7 @@ func TestOpenUploadsOutliveARotationByReload(t *testing.T) {
 			c := cl.Client()
 			create(t, c, bucket)
 			open := upload(t, c, bucket, "open", parts[0])
-			reload(t, cl, func(config map[string]any) {
+			cl.Replicas[0].MustReload(t, func(config map[string]any) {
 				group := config["kms"].(map[string]any)
 				group["keys"] = append(group["keys"].([]any), map[string]any{"id": "next", "provider": "local", "file": next})
 				rule := config["buckets"].([]any)[0].(map[string]any)

@@ -133,7 +133,7 @@ func TestClientCertificates(t *testing.T) {
 		t.Errorf("a certificate without the signature: %v", err)
 	}
 
-	reload(t, cl, func(config map[string]any) { config["tls"].(map[string]any)["client_ca_file"] = second.file })
+	cl.Replicas[0].MustReload(t, func(config map[string]any) { config["tls"].(map[string]any)["client_ca_file"] = second.file })
 	if tries(with(&one, nil)) {
 		t.Error("the authority that is gone still counts")
 	}
@@ -237,7 +237,7 @@ func TestCertificatesAreRenewedUnderLoad(t *testing.T) {
 	l.more(t, 5)
 	next.issue("second", certFile, keyFile)
 	own.issue("server 2", serverFile, serverKey)
-	takeOver(t, cl)
+	cl.Replicas[0].MustTakeOver(t)
 	eventually(t, "the store sees the new certificate", func() bool { l.more(t, 1); return *at.seen.Load() == "second" })
 	if got := shown(); got != "server 2" {
 		t.Errorf("clients see %q", got)

@@ -234,7 +234,7 @@ func TestCertificatesOfTheStore(t *testing.T) {
 	put(t, c, bucket, "k", []byte("body"))
 	holds(t, c, bucket, "k", []byte("body"))
 	trust := func(file any) {
-		reload(t, cl, func(config map[string]any) {
+		cl.Replicas[0].MustReload(t, func(config map[string]any) {
 			up := config["upstream"].(map[string]any)
 			delete(up, "insecure_skip_verify")
 			delete(up, "ca_file")
