@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/md5"
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
@@ -56,6 +57,68 @@ func TestFramingIsWhatTheHashSays(t *testing.T) {
 		resp, got := f.must("GET", "/data/key", nil)
 		if string(got) != c.want || resp.Header.Get("Content-Encoding") != "" {
 			t.Errorf("%s: %q, Content-Encoding %q", what, got, resp.Header.Get("Content-Encoding"))
+		}
+	}
+}
+
+// Rule 5: aws-chunked says how a body travels. It does not reach the store, and where a store has kept it, it does not come back.
+func TestChunkedIsNoCodingOfAnObject(t *testing.T) {
+	f := newFixture(t, nil)
+	body := []byte(trailed("packed", 6))
+	for sent, want := range map[string]string{"aws-chunked": "", "gzip, aws-chunked": "gzip", "aws-chunked,gzip,br": "gzip,br", "AWS-Chunked , gzip": "gzip"} {
+		f.store.Forget()
+		c := f.dial()
+		_, _ = io.WriteString(c, f.head("PUT", "/data/key", trailerPayload, "content-encoding", sent, "x-amz-trailer", "x-amz-checksum-crc32",
+			"x-amz-decoded-content-length", "6", "content-length", fmt.Sprint(len(body)))+string(body))
+		if status, doc := answer(t, c); status != 200 {
+			t.Fatalf("%q: %d %s", sent, status, doc)
+		}
+		f.must("POST", "/data/parts?uploads", nil, "content-encoding", sent)
+		for _, call := range f.store.Calls("PutObject", "CreateMultipartUpload") {
+			if got := call.Header.Get("Content-Encoding"); got != want {
+				t.Errorf("%q: %s with %q at the store, want %q", sent, call.Op, got, want)
+			}
+		}
+		remove := f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+			if c.Key == "key" {
+				a.Header.Set("Content-Encoding", sent)
+			}
+		}})
+		for _, method := range []string{"GET", "HEAD"} {
+			if resp, _ := f.must(method, "/data/key", nil); resp.Header.Get("Content-Encoding") != want {
+				t.Errorf("%q kept by the store: %s answers %q, want %q", sent, method, resp.Header.Get("Content-Encoding"), want)
+			}
+		}
+		remove()
+	}
+}
+
+// Rules 17 and 23: a range behind the end is told the size of the plaintext.
+func TestRangesBehindTheEndNameThePlaintext(t *testing.T) {
+	f := newFixture(t, nil)
+	f.must("PUT", "/data/key", make([]byte, 100_000))
+	f.must("PUT", "/data/empty", nil)
+	for target, size := range map[string]string{"/data/key": "100000", "/data/empty": "0"} {
+		for _, spec := range []string{"bytes=100000-", "bytes=100001-100031", "bytes=200000-300000"} {
+			resp, doc := f.do("GET", target, nil, "range", spec)
+			if resp.StatusCode != 416 || !strings.Contains(string(doc), "<ActualObjectSize>"+size+"</ActualObjectSize>") || !strings.Contains(string(doc), "<RangeRequested>"+spec+"</RangeRequested>") {
+				t.Errorf("%s %s: %d %s", target, spec, resp.StatusCode, doc)
+			}
+		}
+	}
+}
+
+// Rule 17: stores that tell the size of what has been written tell their own.
+func TestSizesInAnswersToWrites(t *testing.T) {
+	f := newFixture(t, nil)
+	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Op == "PutObject" {
+			a.Header.Set("X-Amz-Object-Size", c.Header.Get("Content-Length"))
+		}
+	}})
+	for _, n := range []int{0, 5, 100_000} {
+		if resp, _ := f.must("PUT", "/data/key", make([]byte, n)); resp.Header.Get("X-Amz-Object-Size") != fmt.Sprint(n) {
+			t.Errorf("%d bytes: %q", n, resp.Header.Get("X-Amz-Object-Size"))
 		}
 	}
 }
@@ -147,6 +210,40 @@ func TestWhoseWordsAnAnswerHas(t *testing.T) {
 		if resp.StatusCode == 200 && c[1] == "/data/key" && (h.Get("Server") != "TestStore/7" || h.Get("Last-Modified") != "Mon, 02 Jan 2006 15:04:05 GMT" || h.Get("X-Amz-Version-Id") != "a-version") {
 			t.Errorf("%v: %v", c, h)
 		}
+	}
+}
+
+// Rule 15 and CLIENTS.md 5: DeleteObjects goes up in a document and under a digest of s3veil's own, its ETags those of the
+// store. A condition on the size, which is the plaintext's, is refused where it stands.
+func TestConditionsOfDeletions(t *testing.T) {
+	f := newFixture(t, nil)
+	for _, key := range []string{"a", "b", "c"} {
+		f.must("PUT", "/data/"+key, []byte("plain "+key))
+	}
+	list := ""
+	for _, key := range []string{"a", "b"} {
+		resp, _ := f.must("HEAD", "/data/"+key, nil)
+		list += "<Object><Key>" + key + "</Key><ETag>" + strings.ReplaceAll(resp.Header.Get("ETag"), `"`, "&quot;") + "</ETag>" +
+			map[string]string{"b": "<Size>7</Size>"}[key] + "</Object>"
+	}
+	stored, _ := f.store.Get("data", "a")
+	var sent, digest string
+	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, _ *proxytest.Answer) {
+		if c.Query.Has("delete") {
+			sent, digest = string(c.Body), c.Header.Get("Content-Md5")
+		}
+	}})
+	_, doc := f.must("POST", "/data?delete", []byte("<Delete>"+list+"</Delete>"))
+	for _, want := range []string{"<Deleted><Key>a</Key></Deleted>", "<Error><Key>b</Key><Code>NotImplemented</Code>"} {
+		if !strings.Contains(string(doc), want) {
+			t.Errorf("the answer has no %s: %s", want, doc)
+		}
+	}
+	if tag := strings.Trim(stored.ETag, `"`); !strings.Contains(sent, tag) || strings.Contains(sent, tag+"-0") || strings.Contains(sent, "<Key>b</Key>") {
+		t.Errorf("the store got %s, whose object has %s", sent, stored.ETag)
+	}
+	if sum := md5.Sum([]byte(sent)); digest != base64.StdEncoding.EncodeToString(sum[:]) {
+		t.Errorf("digest %q of %s", digest, sent)
 	}
 }
 

@@ -28,12 +28,12 @@ func (x *exchange) pass() error {
 	if err != nil {
 		return s3err.InvalidRequest.With(err)
 	}
+	var doc []byte
 	if n != 0 || x.promisesDocument() {
 		if x.auth != nil && x.auth.Payload.Chunked() {
 			return s3err.Request("The value of x-amz-content-sha256 header is invalid.")
 		}
-		doc, err := x.readAll(maxSettings, s3err.MaxMessageLengthExceeded)
-		if err != nil {
+		if doc, err = x.readAll(maxSettings, s3err.MaxMessageLengthExceeded); err != nil {
 			return err
 		}
 		sum := md5.Sum(doc)
@@ -51,6 +51,9 @@ func (x *exchange) pass() error {
 	resp, err := x.call(req)
 	if err != nil {
 		return err
+	}
+	if resp.Status < 300 {
+		x.warnOfRisk(doc)
 	}
 	return x.relayAnswer(resp)
 }

@@ -51,6 +51,7 @@ type Metrics struct {
 	audit        *prometheus.CounterVec
 	forward      *prometheus.CounterVec
 	foreign      *prometheus.CounterVec
+	atRisk       *prometheus.CounterVec
 
 	memo struct { // children of the above that every request asks for
 		requests, bytes, upRequests, cacheResults memo[pair, prometheus.Counter]
@@ -85,9 +86,10 @@ func New(reg prometheus.Registerer, g Gauges, version string) (*Metrics, error) 
 		audit:        counter("audit_lines_total", "Lines of the audit log: written, lost.", "result"),
 		forward:      counter("forward_total", "Connections and plain requests for other hosts on the forward port.", "result"),
 		foreign:      counter("foreign_reads_total", "Objects opened that s3veil did not encrypt, by format.", "format"),
+		atRisk:       counter("reserved_at_risk_total", "Bucket settings taken that endanger the reserved prefix, by setting.", "setting"),
 	}
 	all := []prometheus.Collector{m.requests, m.seconds, m.bytes, m.auth, m.integrity, m.upRequests, m.upSeconds, m.upConns, m.upRetries,
-		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, m.audit, m.forward, m.foreign, buildInfo(version)}
+		m.upClock, m.kmsRequests, m.kmsSeconds, m.cacheResults, m.dependency, m.reloads, m.audit, m.forward, m.foreign, m.atRisk, buildInfo(version)}
 	all = append(all, gaugesOf(g)...)
 	all = append(all, onScrape(g.Scrape))
 	m.known.names = map[string]map[string]bool{}
@@ -116,6 +118,8 @@ func (m *Metrics) zeroes() {
 	for _, format := range []string{FormatPlaintext, FormatS3EC, FormatLegacy} {
 		m.foreign.WithLabelValues(format)
 	}
+	m.atRisk.WithLabelValues(RiskLifecycle)
+	m.atRisk.WithLabelValues(RiskReplication)
 	m.cacheResults.WithLabelValues("read", "expired")
 	m.cacheResults.WithLabelValues("write", "expired")
 	for _, side := range []string{"client", "upstream"} {
@@ -345,6 +349,15 @@ const (
 
 // Foreign counts an object opened that s3veil did not encrypt.
 func (m *Metrics) Foreign(format string) { m.foreign.WithLabelValues(format).Inc() }
+
+// Settings of a bucket that may endanger what s3veil keeps in it.
+const (
+	RiskLifecycle   = "lifecycle"   // a rule expires or moves it
+	RiskReplication = "replication" // a replica lacks it
+)
+
+// AtRisk counts a setting that a store has taken and that endangers the reserved prefix.
+func (m *Metrics) AtRisk(setting string) { m.atRisk.WithLabelValues(setting).Inc() }
 
 // Reload counts a reload of the configuration.
 func (m *Metrics) Reload(ok bool) {

@@ -53,7 +53,7 @@ func TestNamesAndLabelsAreTheContract(t *testing.T) {
 		"upstream_retries_total": "", "upstream_clock_offset_seconds": "", "kms_requests_total": "key,op,result", "kms_seconds": "key",
 		"cache_requests_total": "cache,result", "cache_entries": "cache", "dependency_up": "kind,name", "config_reloads_total": "result",
 		"build_info": "go,version", "audit_lines_total": "result", "forward_total": "result", "forward_tunnels": "",
-		"foreign_reads_total": "format",
+		"foreign_reads_total": "format", "reserved_at_risk_total": "setting",
 	}
 	families, err := reg.Gather()
 	if err != nil {
@@ -114,6 +114,7 @@ func TestCallsEndInTheirSamples(t *testing.T) {
 	m.Cache("manifests", "miss")
 	m.Reload(false)
 	m.Foreign("plaintext")
+	m.AtRisk(RiskReplication)
 	for name, want := range map[string]map[string]float64{
 		"requests_total": {"200,GetObject": 2}, "request_seconds": {"GetObject": 2}, "in_flight": {"": 1}, "connections": {"": 2},
 		"bytes_total":         {"in,client": 0, "out,client": 7, "in,upstream": 0, "out,upstream": 0},
@@ -122,8 +123,8 @@ func TestCallsEndInTheirSamples(t *testing.T) {
 		"upstream_clock_offset_seconds": {"": -2}, "upstream_connections": {"in_use,a": 3, "idle,a": 4},
 		"kms_requests_total": {"main,unwrap,throttled": 1}, "kms_seconds": {"main": 1}, "cache_entries": {"read": 6},
 		"cache_requests_total": {"write,expired": 1, "read,expired": 0, "manifests,miss": 1}, "config_reloads_total": {"failed": 1, "ok": 0},
-		"foreign_reads_total": {"plaintext": 1, "s3ec": 0, "s3ec-legacy": 0},
-		"build_info":          {runtime.Version() + ",v0": 1},
+		"foreign_reads_total": {"plaintext": 1, "s3ec": 0, "s3ec-legacy": 0}, "reserved_at_risk_total": {"lifecycle": 0, "replication": 1},
+		"build_info": {runtime.Version() + ",v0": 1},
 	} {
 		if got := values(t, reg, name); !maps.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", name, got, want)

@@ -263,6 +263,14 @@ func partCopy(e *Env) {
 		two, err := e.C.UploadPartCopy(e.Ctx, &s3.UploadPartCopyInput{Bucket: &e.Bucket, Key: aws.String("dst"), UploadId: &id,
 			PartNumber: aws.Int32(2), CopySource: source, CopySourceRange: aws.String("bytes=65530-5300000")})
 		e.Ok(err)
+		listed, err := e.C.ListParts(e.Ctx, &s3.ListPartsInput{Bucket: &e.Bucket, Key: aws.String("dst"), UploadId: &id})
+		e.Ok(err)
+		if len(listed.Parts) != 2 {
+			e.Fatalf("%d parts", len(listed.Parts))
+		}
+		for i, out := range []*s3.UploadPartCopyOutput{one, two} {
+			Equal(e, fmt.Sprint("ETag of part ", i+1, " in the list"), str(listed.Parts[i].ETag), str(out.CopyPartResult.ETag))
+		}
 		_, err = e.complete("dst", id,
 			types.CompletedPart{PartNumber: aws.Int32(1), ETag: one.CopyPartResult.ETag},
 			types.CompletedPart{PartNumber: aws.Int32(2), ETag: two.CopyPartResult.ETag})

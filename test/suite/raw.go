@@ -40,6 +40,8 @@ type rawRequest struct {
 	secret              string
 	accessKey           string
 	at                  time.Time
+	frame               func(signature string) []byte // makes the body when the request has been signed, as long as body is
+	chunked             bool                          // in chunks of HTTP, without a length
 }
 
 func (e *Env) request(method, path string, body []byte) *rawRequest {
@@ -66,6 +68,9 @@ func (e *Env) do(r *rawRequest) rawAnswer {
 	for k, v := range r.header {
 		req.Header.Set(k, v)
 	}
+	if r.chunked {
+		req.ContentLength = -1
+	}
 	hash := r.hash
 	if hash == "" {
 		sum := sha256.Sum256(r.body)
@@ -75,6 +80,11 @@ func (e *Env) do(r *rawRequest) rawAnswer {
 	cred := aws.Credentials{AccessKeyID: r.accessKey, SecretAccessKey: r.secret}
 	e.Ok(v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).
 		SignHTTP(e.Ctx, cred, req, hash, "s3", servers.Region, r.at))
+	if r.frame != nil {
+		_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
+		req.Body = io.NopCloser(bytes.NewReader(r.frame(signature)))
+		req.GetBody = nil
+	}
 	return e.send(req)
 }
 

@@ -43,7 +43,7 @@ func Cases() []Case {
 	var all []Case
 	for _, group := range [][]Case{putCases, getCases, listCases, copyCases, multipartCases, conditionCases, checksumCases,
 		deleteCases, versionCases, keyCases, presignCases, errorCases, answerCases, settingCases, postCases, encryptionCases,
-		veilCases} {
+		framingCases, veilCases} {
 		all = append(all, group...)
 	}
 	return all

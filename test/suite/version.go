@@ -23,9 +23,10 @@ func (e *Env) enableVersions() {
 func versions(e *Env) {
 	e.enableVersions()
 	bodies := [][]byte{Data(100, 1), Data(70_000, 2), Data(1<<20+1, 3)}
-	var ids []string
+	var ids, tags []string
 	for _, b := range bodies {
-		ids = append(ids, str(e.Put("k", b).VersionId))
+		put := e.Put("k", b)
+		ids, tags = append(ids, str(put.VersionId)), append(tags, str(put.ETag))
 	}
 	for i, id := range ids {
 		if id == "" {
@@ -41,6 +42,7 @@ func versions(e *Env) {
 	for i, v := range list.Versions { // newest first
 		Equal(e, "size", num(v.Size), int64(len(bodies[2-i])))
 		Equal(e, "id", str(v.VersionId), ids[2-i])
+		Equal(e, "ETag", str(v.ETag), tags[2-i])
 	}
 	e.copyTo("old", "k?versionId="+ids[0])
 	got, _ := e.Get("old")
