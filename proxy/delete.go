@@ -50,7 +50,12 @@ func (x *exchange) deleteObjects() error {
 
 // mayDelete decides about one entry.
 func (x *exchange) mayDelete(e *s3xml.DeleteEntry) (s3err.Error, bool) {
+	if err := s3op.CheckKey(e.Key); err != nil { // those of targets and copy sources have been through the router
+		return s3err.From(err), false
+	}
 	switch {
+	case !s3op.CheckID(e.VersionID):
+		return s3err.NoSuchVersion, false
 	case s3op.Reserved(e.Key), !x.client.Allowed(s3op.Delete, x.req.Bucket, e.Key):
 		return s3err.AccessDenied, false
 	case x.req.Bypass && !x.client.Allowed(s3op.Admin, x.req.Bucket, e.Key):

@@ -217,8 +217,7 @@ func (f *formReader) readFields() (*postForm, error) {
 		}
 		if p.name == "file" {
 			form.filename = p.filename
-			form.expand()
-			return form, nil
+			return form, form.expand()
 		}
 		value, err := f.content()
 		if err != nil {
@@ -228,13 +227,25 @@ func (f *formReader) readFields() (*postForm, error) {
 	}
 }
 
-// expand puts the file's name in place of ${filename}. The policy is left alone: its signature covers it as sent.
-func (p *postForm) expand() {
+// variable stands for the file's name.
+const variable = "${filename}"
+
+// expand puts the file's name in place of ${filename}. The policy is left alone: its signature covers it as sent. The bound is that
+// of the form: nobody answers for it yet, and a long name in many places would make megabytes of a few kilobytes.
+func (p *postForm) expand() error {
+	total := 0
 	for i := range p.fields {
-		if f := &p.fields[i]; f.Name != "policy" {
-			f.Value = strings.ReplaceAll(f.Value, "${filename}", p.filename)
+		f := &p.fields[i]
+		if f.Name == "policy" || !strings.Contains(f.Value, variable) {
+			continue
 		}
+		total += len(f.Value) + strings.Count(f.Value, variable)*len(p.filename)
+		if total > maxFormHead {
+			return s3err.MaxPostPreDataLengthExceeded.With(errors.New("fields with the name of the file in place of " + variable))
+		}
+		f.Value = strings.ReplaceAll(f.Value, variable, p.filename)
 	}
+	return nil
 }
 
 // get returns the value of a field.

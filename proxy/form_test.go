@@ -133,6 +133,27 @@ func TestFormHeadsAreBounded(t *testing.T) {
 	}
 }
 
+// The name of the file, which replaces ${filename}, does not make a form longer than it may be.
+func TestNamesOfFilesDoNotBlowFormsUp(t *testing.T) {
+	form := func(variables, name int) string {
+		return "--b\r\nContent-Disposition: form-data; name=\"x-ignore-a\"\r\n\r\n" + strings.Repeat("${filename}", variables) +
+			"\r\n--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n" + strings.Repeat("${filename}", variables) +
+			"\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + strings.Repeat("n", name) + "\"\r\n\r\nx\r\n--b--\r\n"
+	}
+	for _, c := range []struct {
+		variables, name int
+		ok              bool
+	}{{1, 1000, true}, {2, 30_000, false}, {1, 32_000, true}, {1, 33_000, false}, {1000, 20_000, false}, {2500, 0, true}} {
+		got, _, err := readForm(strings.NewReader(form(c.variables, c.name)))
+		if c.ok != (err == nil) || !c.ok && !errors.Is(err, s3err.MaxPostPreDataLengthExceeded) {
+			t.Errorf("%d times a name of %d bytes: %v", c.variables, c.name, err)
+		}
+		if err == nil && len(got.fields[1].Value) != c.variables*c.name {
+			t.Errorf("%d times a name of %d bytes: %d bytes", c.variables, c.name, len(got.fields[1].Value))
+		}
+	}
+}
+
 type endless byte
 
 func (e endless) Read(b []byte) (int, error) {

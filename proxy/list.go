@@ -243,9 +243,9 @@ func (x *exchange) markerID(marker string) (string, error) {
 	}
 	switch parsed.Form {
 	case envelope.FormListed:
-		return parsed.Upstream, nil
+		return parsed.Upstream, checkUpload(parsed.Upstream)
 	case envelope.FormToken:
-		return parsed.Token.UpstreamID, nil
+		return parsed.Token.UpstreamID, checkUpload(parsed.Token.UpstreamID)
 	}
 	raw, err := x.readReserved(&x.bucket, envelope.StateNameOf(parsed.State))
 	if err != nil {
@@ -255,5 +255,5 @@ func (x *exchange) markerID(marker string) (string, error) {
 	if err != nil {
 		return "", s3err.Argument("Invalid uploadId marker", "upload-id-marker", marker)
 	}
-	return tokens.Token.UpstreamID, nil
+	return tokens.Token.UpstreamID, checkUpload(tokens.Token.UpstreamID)
 }

@@ -7,6 +7,7 @@ import (
 	"s3veil/crypto/envelope"
 	"s3veil/keycache"
 	"s3veil/proxy/s3err"
+	"s3veil/proxy/s3op"
 	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
 	"s3veil/sigv4/checksum"
@@ -92,7 +93,16 @@ func (x *exchange) parseUpload() (*upload, envelope.Tokens, error) {
 		}
 	}
 	u.id, u.head = tokens.Token.UpstreamID, tokens.Token.Envelope.Header()
-	return u, tokens, nil
+	return u, tokens, checkUpload(u.id)
+}
+
+// checkUpload refuses a store's upload id that can be none. Aborts and listings of parts take ids as clients send them, without
+// their MAC, and a store that keeps uploads in directories of their names would remove, or read, whatever the id leads to.
+func checkUpload(id string) error {
+	if id == "" || !s3op.CheckID(id) {
+		return fmt.Errorf("%w: no upload has the id %q", envelope.ErrToken, id)
+	}
+	return nil
 }
 
 // upstreamUpload returns the store's upload id for Abort and ListParts, which need neither KMS nor customer key.
@@ -104,9 +114,9 @@ func (x *exchange) upstreamUpload() (id, state string, err error) {
 	}
 	switch parsed.Form {
 	case envelope.FormListed:
-		return parsed.Upstream, "", nil
+		return parsed.Upstream, "", checkUpload(parsed.Upstream)
 	case envelope.FormToken:
-		return parsed.Token.UpstreamID, "", nil
+		return parsed.Token.UpstreamID, "", checkUpload(parsed.Token.UpstreamID)
 	}
 	state = envelope.StateNameOf(parsed.State)
 	raw, err := x.readReserved(&x.bucket, state)
@@ -120,7 +130,7 @@ func (x *exchange) upstreamUpload() (id, state string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	return tokens.Token.UpstreamID, state, nil
+	return tokens.Token.UpstreamID, state, checkUpload(tokens.Token.UpstreamID)
 }
 
 // maxTokenChars is where upload_id: auto turns to state objects: some clients keep ids in short columns.

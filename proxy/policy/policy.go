@@ -41,7 +41,12 @@ func (c *Client) Allowed(class s3op.Class, bucket, key string) bool {
 
 // AllowedList reports whether a LIST of bucket with the given prefix parameter is allowed: with prefixes in a rule, the
 // parameter must lie inside one of them.
-func (c *Client) AllowedList(bucket, prefix string) bool { return c.keys(s3op.Read, bucket, prefix) }
+//
+// One that climbs above the bucket, where no key is, lies inside nothing: a path-cleaning store could list another bucket.
+func (c *Client) AllowedList(bucket, prefix string) bool {
+	_, ok := cleaned(prefix)
+	return ok && c.keys(s3op.Read, bucket, prefix)
+}
 
 // keys reports whether every key that starts with text is allowed; for a single key the question is the same.
 func (c *Client) keys(class s3op.Class, bucket, text string) bool {

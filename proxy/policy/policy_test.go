@@ -107,7 +107,7 @@ func TestAllowed(t *testing.T) {
 	}{
 		{"open-1", "", true}, {"open-1", "x", true}, {"shared", "", false}, {"shared", "tea", false}, {"shared", "team/", true},
 		{"shared", "team/a", true}, {"shared", "home/", false}, {"shared", "home/ann/pub/", true}, {"other", "", false},
-		{"shared", "team/../", false}, {"shared", "team/.", true},
+		{"shared", "team/../", false}, {"shared", "team/.", true}, {"open-1", "../", false}, {"open-1", "a/../../open-2/", false}, {"open-1", "a/../b", true},
 	} {
 		if got := c.AllowedList(r.bucket, r.prefix); got != r.want {
 			t.Errorf("list %s?prefix=%s: %v", r.bucket, r.prefix, got)

@@ -19,7 +19,7 @@ func ParseCopySource(value string) (CopySource, error) {
 	raw := value
 	if i := strings.LastIndex(raw, "?versionId="); i >= 0 {
 		id, ok := Unescape(raw[i+len("?versionId="):], true)
-		if !ok || id == "" {
+		if !ok || id == "" || !CheckID(id) {
 			return c, s3err.Argument("Invalid version id specified", "versionId", raw[i+len("?versionId="):])
 		}
 		c.VersionID, raw = id, raw[:i]

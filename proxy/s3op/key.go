@@ -138,6 +138,23 @@ func CheckKey(key string) error {
 	return nil
 }
 
+// CheckID reports whether an id that a store has made, of a version or an upload, can be one: it is no path that leads
+// elsewhere, neither "." nor ".." a component of it, and holds no control characters. At least one store uses ids as names of
+// files and takes them as they come: "../../../../other" as the id of an upload to be aborted is another bucket.
+func CheckID(id string) bool {
+	for rest, more := id, true; more; {
+		var component string
+		i := strings.IndexAny(rest, `/\`)
+		if component, more = rest, i >= 0; more {
+			component, rest = rest[:i], rest[i+1:]
+		}
+		if component == "." || component == ".." {
+			return false
+		}
+	}
+	return !strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
 // climbs reports whether ".." leads above the bucket at some point of key.
 func climbs(key string) bool {
 	if !strings.Contains(key, "..") {

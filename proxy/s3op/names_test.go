@@ -1,6 +1,7 @@
 package s3op
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -23,6 +24,24 @@ func TestReservedKeys(t *testing.T) {
 	} {
 		if Reserved(key) {
 			t.Errorf("%q is reserved", key)
+		}
+	}
+}
+
+func TestIDsThatArePaths(t *testing.T) {
+	for _, id := range []string{".", "..", "../x", "x/..", "x/../y", "a/./b", "./a", `..\x`, `a\..\b`, `a/..\b`, "a\x00", "a\nb", "\x7f"} {
+		if CheckID(id) {
+			t.Errorf("%q can be an id", id)
+		}
+	}
+	for _, id := range []string{"", "null", "3HL4kqtJvjVBH40Nrjfkd", "a/b", "...", "a..b", "..a", "2~Zx_-.=+", "01JD0000000000000000000000", "ü"} {
+		if !CheckID(id) {
+			t.Errorf("%q cannot be an id", id)
+		}
+	}
+	for _, target := range []string{"/bkt/k?versionId=../k", "/bkt/k?versionId=..%2Fk", "/bkt/k?versionId=1&versionId=..", "/bkt?versions&version-id-marker=.."} {
+		if _, err := route("GET", target); !errors.Is(err, s3err.InvalidArgument) {
+			t.Errorf("%s: %v", target, err)
 		}
 	}
 }
@@ -54,6 +73,7 @@ func TestCopySources(t *testing.T) {
 	for in, code := range map[string]string{
 		"": "InvalidArgument", "bkt": "InvalidArgument", "/bkt/": "InvalidArgument", "bkt/%zz": "InvalidArgument",
 		"/bkt/%ff": "InvalidArgument", "/bkt/a/../../x": "InvalidArgument", "x/y": "InvalidArgument", "/bkt/k?versionId=": "InvalidArgument",
+		"/bkt/k?versionId=../../other/k": "InvalidArgument", "/bkt/k?versionId=..%2F..%2Fother%2Fk": "InvalidArgument",
 		"arn:aws:s3:eu-west-1:1:accesspoint/ap/object/k": "NotImplemented",
 		"arn%3Aaws%3As3":                    "NotImplemented",
 		"/ap-hash-s3alias/key":              "NotImplemented",

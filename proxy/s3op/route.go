@@ -32,6 +32,9 @@ func (r *Router) Route(method, host, rawPath, rawQuery string, header func(name 
 	if q.Query, err = parseQuery(rawQuery); err != nil {
 		return q, err
 	}
+	if err := q.checkVersions(); err != nil {
+		return q, err
+	}
 	if q.Op, err = q.operation(method, at, header); err != nil {
 		return q, err
 	}
@@ -96,6 +99,16 @@ func parseQuery(raw string) ([]Param, error) {
 		out = append(out, Param{Name: n, Value: v, HasValue: has})
 	}
 	return out, nil
+}
+
+// checkVersions refuses ids of versions that can be none, whichever of repeated ones counts.
+func (q *Request) checkVersions() error {
+	for _, p := range q.Query {
+		if (p.Name == "versionId" || p.Name == "version-id-marker") && !CheckID(p.Value) {
+			return s3err.Argument("Invalid version id specified", p.Name, p.Value)
+		}
+	}
+	return nil
 }
 
 // Header returns a header of the request, or what a presigned URL carries in its query in the header's place.
