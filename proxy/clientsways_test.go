@@ -35,7 +35,7 @@ const trailerPayload = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 // Rule 2: x-amz-content-sha256 says how a body is framed, Content-Encoding says nothing about it.
 func TestFramingIsWhatTheHashSays(t *testing.T) {
 	f := newFixture(t, nil)
-	framed := trailed("plain bytes of the client", 7)
+	framed := trailed("plain bytes of the client", 1<<20)
 	for what, c := range map[string]struct {
 		payload, body, want string
 		header              []string
@@ -123,15 +123,12 @@ func TestSizesInAnswersToWrites(t *testing.T) {
 	}
 }
 
-// Rules 3, 4 and 6: aws-chunks of any size inside chunks of HTTP of any size. The store gets a length, and the connection
+// Rules 3, 4 and 6: aws-chunks of 8 KiB and more inside chunks of HTTP of any size. The store gets a length, and the connection
 // carries the next request.
 func TestChunksInsideChunks(t *testing.T) {
 	f := newFixture(t, func(_ *Settings, o *Options) { o.Limits.HeldBody = 1 << 10 })
 	for _, text := range []string{"", "x", strings.Repeat("abcdefg", 50), strings.Repeat("0123456789", 20_000)} {
-		for _, inner := range []int{1, 700, 1 << 20} {
-			if inner == 1 && len(text) > 1000 {
-				continue
-			}
+		for _, inner := range []int{8192, 65_537, 1 << 20} {
 			for _, outer := range []int{1, 3, 8191, 1 << 20} {
 				framed := trailed(text, inner)
 				if outer < 10 && len(framed) > 10_000 {

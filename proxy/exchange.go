@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -101,6 +102,9 @@ func (x *exchange) admit() error {
 			return err
 		}
 	}
+	if x.head.section > maxHeaderSection {
+		return s3err.HeaderSection(maxHeaderSection).With(fmt.Errorf("header section of %d bytes", x.head.section))
+	}
 	if x.head.method == "OPTIONS" {
 		return x.admitPreflight(router)
 	}
@@ -125,6 +129,9 @@ func (x *exchange) admit() error {
 		return err
 	}
 	if err := x.authorise(); err != nil {
+		return err
+	}
+	if err := x.checkClaim(); err != nil {
 		return err
 	}
 	return x.auditable()

@@ -21,7 +21,13 @@ type head struct {
 	scheme string        // of a target in absolute form, else empty
 	old    bool          // HTTP/1.0
 	fields []sigv4.Field // names in lower case, in order of arrival
+	// section is the size of the header section in bytes, as a store in s3veil's place would get it: without the request line,
+	// and without the lines of proxies in between.
+	section int
 }
+
+// maxHeaderSection is S3's limit of the header section, in bytes. Request lines do not count: presigned URLs are long.
+const maxHeaderSection = 8 << 10
 
 var (
 	errDualFraming   = errors.New("content-length together with transfer-encoding")
@@ -62,6 +68,9 @@ func parseFields(h *fasthttp.RequestHeader) (head, error) {
 			return out, errHeaderSyntax
 		}
 		name = lowerName(name)
+		if !ofProxies(name) {
+			out.section += len(line) + len("\r\n")
+		}
 		value = trimBlank(value)
 		switch name {
 		case "content-length":
@@ -80,6 +89,11 @@ func parseFields(h *fasthttp.RequestHeader) (head, error) {
 		return out, errDualFraming
 	}
 	return out, nil
+}
+
+// ofProxies reports whether a header line is between the client, or a proxy on the way, and the next proxy.
+func ofProxies(name string) bool {
+	return strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "x-forwarded-") || name == "forwarded" || name == "via"
 }
 
 // methodName is method as a string; the usual ones are not copied.

@@ -345,7 +345,7 @@ func (s *Server) handleEngineError(ctx *fasthttp.RequestCtx, err error) {
 	var timeout net.Error
 	switch {
 	case errors.As(err, &small):
-		x.fail(s3err.RequestHeaderSectionTooLarge.With(err))
+		x.fail(s3err.HeaderSection(maxHeaderSection).With(err))
 	case errors.As(err, &timeout) && timeout.Timeout():
 		x.fail(s3err.RequestTimeout.With(err))
 	default:

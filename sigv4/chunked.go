@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"hash"
+	"strconv"
 	"strings"
 )
 
@@ -13,6 +14,10 @@ const (
 	maxChunkDigits  = 16
 	maxTrailer      = 16 << 10
 	signaturePrefix = "chunk-signature="
+	// minChunk is the smallest chunk that another one may follow ("Defining the Chunk Body").
+	minChunk = 8 << 10
+	// maxExcess is how much more than announced a chunk may hold for its end to be looked for.
+	maxExcess = 64 << 10
 )
 
 type chunkState int
@@ -35,14 +40,18 @@ type chunkReader struct {
 	sum     [sha256.Size]byte
 	claimed []byte // signature of the current chunk as sent
 	state   chunkState
-	size    int64 // bytes left of the current chunk
+	least   int64 // smallest chunk that another one may follow
+	number  int   // of the current chunk, from 1
+	whole   int64 // size of the current chunk
+	size    int64 // bytes left of it
 	left    int64 // decoded bytes left of the body
+	excess  bool  // the current chunk holds more than that
 	line    []byte
 	trailer trailerReader
 }
 
-func newChunkReader(v *Verified, announced []string, decoded int64) *chunkReader {
-	c := &chunkReader{left: decoded, trailer: trailerReader{announced: announced}}
+func newChunkReader(v *Verified, announced []string, decoded, least int64) *chunkReader {
+	c := &chunkReader{left: decoded, least: least, trailer: trailerReader{announced: announced}}
 	if v.chunk != nil {
 		c.signer, c.hash = v.chunk.fork(), sha256.New()
 	}
@@ -63,6 +72,10 @@ func (c *chunkReader) feed(dst, src []byte) (n, used int, err *Error) {
 	for used < len(src) {
 		switch c.state {
 		case inData:
+			if c.excess {
+				used += c.skip(len(src) - used)
+				continue
+			}
 			m := int(min(c.size, int64(min(len(src)-used, len(dst)-n))))
 			if m == 0 {
 				return n, used, nil
@@ -76,11 +89,15 @@ func (c *chunkReader) feed(dst, src []byte) (n, used int, err *Error) {
 			if src[used] != "\r\n"[c.state-atCR] {
 				return n, used, errFraming("a chunk is longer than its size")
 			}
-			c.state++
-			if c.state > atLF {
-				c.state = inHeader
-			}
 			used++
+			if c.state == atCR {
+				c.state = atLF
+				continue
+			}
+			if c.excess {
+				return n, used, errExcess()
+			}
+			c.state = inHeader
 		case finished:
 			return n, used, errFraming("bytes after the end of the chunked body")
 		default:
@@ -95,6 +112,16 @@ func (c *chunkReader) feed(dst, src []byte) (n, used int, err *Error) {
 		}
 	}
 	return n, used, nil
+}
+
+// skip goes over up to n bytes of a chunk that holds too much. Nothing of it is handed out: what matters is whether it ends
+// where it says, or whether its size is wrong.
+func (c *chunkReader) skip(n int) int {
+	m := min(c.size, int64(n))
+	if c.size -= m; c.size == 0 {
+		c.state = atCR
+	}
+	return int(m)
 }
 
 // data accounts for bytes of the current chunk and checks its signature once it is complete.
@@ -163,14 +190,17 @@ func (c *chunkReader) endLine(line []byte) *Error {
 		c.state = finished
 		return nil
 	}
+	before := c.whole
 	if err := c.header(line); err != nil {
 		return err
 	}
 	switch {
-	case c.size > c.left:
-		return fail(codeIncompleteBody, "the chunks hold more than x-amz-decoded-content-length")
+	case c.size > 0 && c.number > 1 && before < c.least:
+		return errChunkSize(c.number, before)
+	case c.size-c.left > maxExcess:
+		return errExcess()
 	case c.size > 0:
-		c.state = inData
+		c.state, c.excess = inData, c.size > c.left
 		return nil
 	case c.left > 0:
 		return fail(codeIncompleteBody, "the chunks hold %d bytes less than x-amz-decoded-content-length", c.left)
@@ -199,6 +229,8 @@ func (c *chunkReader) header(line []byte) *Error {
 	if c.size, ok = parseHex(size); !ok {
 		return errFraming("a chunk header has no valid size")
 	}
+	c.whole = c.size
+	c.number++
 	return nil
 }
 
@@ -226,6 +258,18 @@ func isOneOf(name string, list []string) bool {
 		}
 	}
 	return false
+}
+
+// errChunkSize is a chunk that was too small for another to follow. S3 names the number of the one that follows, which is
+// where it shows, and the size of the one that is too small.
+func errChunkSize(number int, before int64) *Error {
+	return fail(codeInvalidChunkSize, "chunk %d follows one of %d bytes", number, before).
+		field("Chunk", strconv.Itoa(number)).field("BadChunkSize", strconv.FormatInt(before, 10))
+}
+
+// errExcess is a body of more plaintext than announced.
+func errExcess() *Error {
+	return fail(codeIncompleteBody, "the chunks hold more than x-amz-decoded-content-length")
 }
 
 // errFraming is a body whose chunks do not add up to a body.

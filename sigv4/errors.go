@@ -39,6 +39,7 @@ const (
 	codeIncompleteBody     = "IncompleteBody"
 	codeInvalidAccessKey   = "InvalidAccessKeyId"
 	codeInvalidArgument    = "InvalidArgument"
+	codeInvalidChunkSize   = "InvalidChunkSizeError"
 	codeInvalidDigest      = "InvalidDigest"
 	codeInvalidPolicy      = "InvalidPolicyDocument"
 	codeInvalidRequest     = "InvalidRequest"

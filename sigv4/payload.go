@@ -72,6 +72,11 @@ const maxEmptyReads = 100
 // *Error{Code: "MissingContentLength"}; promises that are malformed, contradict each other or cannot be kept in the
 // payload mode are InvalidRequest or InvalidDigest.
 func NewPayload(body io.Reader, o PayloadOptions) (*Payload, error) {
+	return newPayload(body, o, minChunk)
+}
+
+// newPayload is NewPayload for chunks of at least so many bytes, but for the last.
+func newPayload(body io.Reader, o PayloadOptions, least int64) (*Payload, error) {
 	if o.Verified == nil {
 		panic("sigv4: payload of an unverified request")
 	}
@@ -81,7 +86,7 @@ func NewPayload(body io.Reader, o PayloadOptions) (*Payload, error) {
 	p := &Payload{src: body, contentLength: o.ContentLength}
 	if o.Verified.Payload.Chunked() {
 		p.total = o.DecodedLength
-		p.chunks = newChunkReader(o.Verified, o.Trailer, p.total)
+		p.chunks = newChunkReader(o.Verified, o.Trailer, p.total, least)
 	} else {
 		p.total = o.ContentLength
 	}
@@ -106,10 +111,6 @@ func (o *PayloadOptions) check() *Error {
 		return fail(codeAccessDenied, "signed chunks without credentials")
 	case len(o.Trailer) > 0 && !trailers:
 		return fail(codeInvalidRequest, "x-amz-trailer needs a payload mode with trailer")
-	case len(o.Trailer) == 0 && mode == PayloadSignedChunksTrailer:
-		return fail(codeMalformedTrailer, "signed payload mode with trailer, but no x-amz-trailer")
-	case mode.Chunked() && o.ContentLength >= 0 && o.ContentLength < o.DecodedLength:
-		return fail(codeIncompleteBody, "Content-Length is shorter than x-amz-decoded-content-length")
 	case len(o.Sums)+len(o.Trailer) > 1:
 		return fail(codeInvalidRequest, "expecting a single x-amz-checksum- header, multiple checksum types are not allowed").
 			say("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
@@ -205,6 +206,9 @@ func (p *Payload) take(b []byte) (int, error) {
 	if p.chunks != nil && n > 0 && plainEnd(err) {
 		return n, nil // it may be complete; the next read says so
 	}
+	if p.chunks != nil && plainEnd(err) {
+		return n, errFraming("the body ended in the middle of its chunks")
+	}
 	return n, sourceError(err)
 }
 
@@ -236,7 +240,8 @@ func asError(err *Error) error {
 // and then answers the same.
 //
 // The codes: XAmzContentSHA256Mismatch, BadDigest (Content-MD5, checksums), SignatureDoesNotMatch (chunks, trailer),
-// IncompleteBody (lengths, framing), MalformedTrailerError, InvalidRequest (a trailer's value), RequestTimeout.
+// IncompleteBody (lengths, framing), InvalidChunkSizeError, MalformedTrailerError, InvalidRequest (a trailer's value),
+// RequestTimeout.
 func (p *Payload) Verify() error {
 	if p.err != nil || p.done {
 		return p.err

@@ -94,9 +94,14 @@ func testData(n int) []byte {
 	return b
 }
 
-// readBody reads with a buffer of size bytes and verifies.
+// readBody reads with a buffer of size bytes and verifies. Chunks may be of any size here, so that few bytes have many seams.
 func readBody(src io.Reader, o PayloadOptions, size int) ([]byte, *Payload, error) {
-	p, err := NewPayload(src, o)
+	return readChunks(src, o, size, 1)
+}
+
+// readChunks is readBody for chunks of at least so many bytes.
+func readChunks(src io.Reader, o PayloadOptions, size int, least int64) ([]byte, *Payload, error) {
+	p, err := newPayload(src, o, least)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -175,7 +175,7 @@ func TestNothingIsAcceptedAfterTheEnd(t *testing.T) {
 }
 
 func TestPayloadVerifiesBeforeTheLastByteOnlyAsFailure(t *testing.T) {
-	enc := encodeBody(t, PayloadSignedChunks, testData(300), 100)
+	enc := encodeBody(t, PayloadSignedChunks, testData(300), 300)
 	p, err := NewPayload(bytes.NewReader(enc.wire), enc.opts)
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,43 +23,41 @@ type Policy struct {
 // condition holds one form field against a value.
 type condition struct {
 	prefix bool   // starts-with, else eq
-	field  string // lower case
+	field  string // lower case, empty where the policy names none by a dollar sign: then nothing fulfils it
+	shown  string // the field as the policy has it, for messages
 	value  string
 }
 
 // parsePolicy decodes the base64 of a policy document. Names of operators and fields have no case, those of the document
 // itself do.
 func parsePolicy(encoded string) (*Policy, *Error) {
+	if encoded == "" {
+		return nil, badPolicy("Expecting '{' but found End-of-Input")
+	}
 	text, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return nil, badPolicy("the policy is not base64")
+		return nil, badPolicy("invalid Base64 encoding.")
 	}
 	var doc map[string]json.RawMessage
 	if json.Unmarshal(text, &doc) != nil {
-		return nil, badPolicy("the policy is not a JSON object")
+		return nil, errPolicyJSON()
 	}
-	var conditions []json.RawMessage
-	var expiration string
-	for name, raw := range doc {
-		var err error
-		switch name {
-		case "expiration":
-			err = json.Unmarshal(raw, &expiration)
-		case "conditions":
-			err = json.Unmarshal(raw, &conditions)
-		default:
-			return nil, badPolicy("unexpected %q", name)
+	for _, name := range slices.Sorted(maps.Keys(doc)) {
+		if name != "expiration" && name != "conditions" {
+			return nil, badPolicy("Unexpected: %q", name)
 		}
-		if err != nil {
-			return nil, badPolicy("%q has the wrong type", name)
-		}
-	}
-	if conditions == nil {
-		return nil, badPolicy("missing conditions")
 	}
 	p := &Policy{max: math.MaxInt64}
-	if p.expiration, err = time.Parse(time.RFC3339, expiration); err != nil {
-		return nil, badPolicy("missing or invalid expiration")
+	var bad *Error
+	if p.expiration, bad = policyExpiration(doc["expiration"]); bad != nil {
+		return nil, bad
+	}
+	var conditions []json.RawMessage
+	switch raw := doc["conditions"]; {
+	case raw == nil:
+		return nil, badPolicy("Policy missing conditions.")
+	case json.Unmarshal(raw, &conditions) != nil || conditions == nil:
+		return nil, badPolicy("Invalid 'conditions' value: must be a List.")
 	}
 	for _, raw := range conditions {
 		if err := p.add(raw); err != nil {
@@ -67,39 +67,76 @@ func parsePolicy(encoded string) (*Policy, *Error) {
 	return p, nil
 }
 
+// policyExpiration parses the time at which a policy ends.
+func policyExpiration(raw json.RawMessage) (at time.Time, _ *Error) {
+	var text string
+	if raw == nil {
+		return at, badPolicy("Policy missing expiration.")
+	}
+	if json.Unmarshal(raw, &text) != nil {
+		return at, errPolicyJSON()
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, badPolicy("Invalid 'expiration' value: '%s'", text)
+	}
+	return at, nil
+}
+
 // add parses one condition.
 func (p *Policy) add(raw json.RawMessage) *Error {
 	if raw = bytes.TrimSpace(raw); len(raw) > 0 && raw[0] == '{' {
-		var simple map[string]string
-		if json.Unmarshal(raw, &simple) != nil || len(simple) != 1 {
-			return badPolicy("simple conditions must have exactly one property, a string")
-		}
-		for name, value := range simple {
-			p.conditions = append(p.conditions, condition{field: strings.ToLower(name), value: value})
-		}
-		return nil
+		return p.addSimple(raw)
 	}
 	var list []any
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
-	if d.Decode(&list) != nil || len(list) != 3 {
-		return badPolicy("conditions must be objects or lists of three elements")
+	if d.Decode(&list) != nil || list == nil {
+		return badPolicy("Invalid condition test: must be a List or Object.")
 	}
-	operator, _ := list[0].(string)
-	switch operator = strings.ToLower(operator); operator {
-	case "content-length-range":
+	if len(list) == 0 {
+		return badPolicy("Invalid Condition: missing operation identifier.")
+	}
+	operator, ok := list[0].(string)
+	if !ok {
+		return errPolicyJSON()
+	}
+	lower := strings.ToLower(operator)
+	switch {
+	case lower != "content-length-range" && lower != "eq" && lower != "starts-with":
+		return badPolicy("Invalid Condition: unknown operation '%s'.", operator)
+	case len(list) != 3:
+		return badPolicy("Invalid %s: wrong number of arguments.", operator)
+	case lower == "content-length-range":
 		return p.addRange(list[1], list[2])
-	case "eq", "starts-with":
-		field, ok1 := list[1].(string)
-		value, ok2 := list[2].(string)
-		name, ok3 := strings.CutPrefix(field, "$")
-		if !ok1 || !ok2 || !ok3 || name == "" {
-			return badPolicy("%s needs a field name with $ and a string", operator)
-		}
-		p.conditions = append(p.conditions, condition{operator == "starts-with", strings.ToLower(name), value})
-		return nil
 	}
-	return badPolicy("unknown operator in a condition")
+	field, ok1 := list[1].(string)
+	value, ok2 := list[2].(string)
+	if !ok1 || !ok2 {
+		return errPolicyJSON()
+	}
+	c := condition{prefix: lower == "starts-with", shown: field, value: value}
+	if name, ok := strings.CutPrefix(field, "$"); ok {
+		c.field = strings.ToLower(name)
+	}
+	p.conditions = append(p.conditions, c)
+	return nil
+}
+
+// addSimple parses a condition of the form {"field": "value"}.
+func (p *Policy) addSimple(raw json.RawMessage) *Error {
+	var simple map[string]any
+	if json.Unmarshal(raw, &simple) != nil || len(simple) != 1 {
+		return badPolicy("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.")
+	}
+	for name, value := range simple {
+		text, ok := value.(string)
+		if !ok {
+			return badPolicy("Invalid Simple-Condition: value must be a string.")
+		}
+		p.conditions = append(p.conditions, condition{field: strings.ToLower(name), shown: "$" + name, value: text})
+	}
+	return nil
 }
 
 // addRange narrows the permitted length of the file.
@@ -107,7 +144,7 @@ func (p *Policy) addRange(from, to any) *Error {
 	least, ok1 := policyInt(from)
 	most, ok2 := policyInt(to)
 	if !ok1 || !ok2 {
-		return badPolicy("content-length-range needs two whole numbers")
+		return errPolicyJSON()
 	}
 	p.min, p.max = max(p.min, least), min(p.max, most)
 	return nil
@@ -123,20 +160,23 @@ func policyInt(v any) (int64, bool) {
 	return n, ok && err == nil && n >= 0
 }
 
-// String writes a condition as S3's error messages do.
+// String writes a condition as S3's error messages do, whatever white space the policy has.
 func (c condition) String() string {
 	operator := "eq"
 	if c.prefix {
 		operator = "starts-with"
 	}
-	return fmt.Sprintf("[%q, %q, %q]", operator, "$"+c.field, c.value)
+	return fmt.Sprintf("[%q, %q, %q]", operator, c.shown, c.value)
 }
 
-// badPolicy refuses a document.
+// badPolicy refuses a document, in the words of S3.
 func badPolicy(format string, args ...any) *Error {
 	e := fail(codeInvalidPolicy, format, args...)
-	return e.say("Invalid Policy: %s.", e.Reason)
+	return e.say("Invalid Policy: %s", e.Reason)
 }
+
+// errPolicyJSON is a document that is no JSON, or has a value of the wrong type.
+func errPolicyJSON() *Error { return badPolicy("Invalid JSON.") }
 
 // against refuses a form that its policy does not permit.
 func against(format string, args ...any) *Error {
@@ -177,6 +217,9 @@ func (p *Policy) check(bucket string, values map[string]string, now time.Time) *
 // holds evaluates a condition. An absent field is like an empty one for starts-with only, where "" permits anything. A
 // Content-Type with commas is a list, each element of which must match.
 func (c condition) holds(value string, present bool) bool {
+	if c.field == "" {
+		return false
+	}
 	if !c.prefix {
 		return present && value == c.value
 	}

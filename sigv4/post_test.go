@@ -100,7 +100,7 @@ func TestPostConditions(t *testing.T) {
 		"token nobody configured":       {onKey + `, ["starts-with", "$x-amz-security-token", ""]`, []Field{key, {"x-amz-security-token", "t"}}, "InvalidToken"},
 		"two properties":                {`{"key": "user/a.png", "acl": "x"}`, []Field{key}, "InvalidPolicyDocument"},
 		"number as value":               {`{"key": 1}`, []Field{key}, "InvalidPolicyDocument"},
-		"field without $":               {`["eq", "key", "user/a.png"]`, []Field{key}, "InvalidPolicyDocument"},
+		"field without $":               {`["eq", "key", "user/a.png"]`, []Field{key}, "AccessDenied"},
 		"unknown operator":              {`["ends-with", "$key", "png"]`, []Field{key}, "InvalidPolicyDocument"},
 		"operator of another type":      {`[1, "$key", "png"]`, []Field{key}, "InvalidPolicyDocument"},
 		"two elements":                  {`["eq", "$key"]`, []Field{key}, "InvalidPolicyDocument"},

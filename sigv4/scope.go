@@ -46,7 +46,7 @@ func (c *claim) lead() string {
 	return "The authorization header is malformed; "
 }
 
-// setCredential splits "access-key/date/region/service/aws4_request". Access keys may hold slashes.
+// setCredential splits "access-key/date/region/service/aws4_request". Access keys may hold slashes, but only before all of that.
 func (c *claim) setCredential(credential string) *Error {
 	rest := credential
 	fields := []*string{&c.end, &c.service, &c.region, &c.date}
@@ -60,7 +60,7 @@ func (c *claim) setCredential(credential string) *Error {
 		}
 		rest, *field = rest[:i], rest[i+1:]
 	}
-	if rest == "" || c.region == "" && !c.asymmetric {
+	if rest == "" || c.region == "" && !c.asymmetric || strings.Contains(rest, "/") && c.end != terminator {
 		return c.errCredential(credential)
 	}
 	c.accessKey = rest
@@ -144,14 +144,13 @@ func (c *claim) checkScope() *Error {
 	return nil
 }
 
-// errOtherDate is a scope of another day than the request's. In a query S3 leaves the lead out.
+// errOtherDate is a scope of another day than the request's. S3 names the days in a query only, and leaves the lead out there.
 func (c *claim) errOtherDate() *Error {
-	lead := c.lead()
-	if c.kind == Presigned {
-		lead = ""
+	e := fail(c.malformed(), "the credential's date %q is not that of the request, %q", c.date, c.stamp)
+	if c.kind == Header {
+		return e.say("%sInvalid credential date. Date is not the same as X-Amz-Date.", c.lead())
 	}
-	return fail(c.malformed(), "the credential's date %q is not that of the request, %q", c.date, c.stamp).
-		say("%sInvalid credential date %q. This date is not the same as X-Amz-Date: %q.", lead, c.date, c.stamp[:len(dateLayout)])
+	return e.say("Invalid credential date %q. This date is not the same as X-Amz-Date: %q.", c.date, c.stamp[:len(dateLayout)])
 }
 
 func isDate(text string) bool {

@@ -66,6 +66,8 @@ type Verified struct {
 	Region    string    // of the scope
 	Payload   PayloadMode
 	Hash      [32]byte // for PayloadHash
+	// Claim is what stands in the digest's place where it is none: for PayloadHash without credentials only. No body has it.
+	Claim string
 	// Unverified says that the access key is unknown and its signature was taken as it is (Verifier.AnyUnknownKey). Digests
 	// and checksums of the body are verified all the same.
 	Unverified bool

@@ -19,6 +19,7 @@ type sums struct {
 	active   []hash.Hash
 	wantMD5  []byte
 	payload  []byte // expected SHA-256 of the body, nil for none
+	claim    string // what stands in its place and is no digest
 	promised []Sum
 	trailers []Sum
 	want     checksum.Algorithm
@@ -27,7 +28,7 @@ type sums struct {
 func (s *sums) init(o *PayloadOptions) {
 	s.promised, s.wantMD5, s.want = o.Sums, o.MD5, o.Want
 	if o.Verified.Payload == PayloadHash {
-		s.payload = o.Verified.Hash[:]
+		s.payload, s.claim = o.Verified.Hash[:], o.Verified.Claim
 		s.need(checksum.SHA256)
 	}
 	for _, sum := range o.Sums {
@@ -75,10 +76,11 @@ func (s *sums) value(a checksum.Algorithm) []byte {
 }
 
 func (s *sums) verify() *Error {
+	if s.claim != "" {
+		return errHash(s.claim, s.value(checksum.SHA256))
+	}
 	if s.payload != nil && !bytes.Equal(s.value(checksum.SHA256), s.payload) {
-		return fail(codeHashMismatch, "the provided x-amz-content-sha256 does not match what was computed").
-			field("ClientComputedContentSHA256", hex.EncodeToString(s.payload)).
-			field("S3ComputedContentSHA256", hex.EncodeToString(s.value(checksum.SHA256)))
+		return errHash(hex.EncodeToString(s.payload), s.value(checksum.SHA256))
 	}
 	if s.md5 != nil && !bytes.Equal(s.md5.Sum(nil), s.wantMD5) {
 		return fail(codeBadDigest, "the Content-MD5 did not match what was received").
@@ -93,4 +95,20 @@ func (s *sums) verify() *Error {
 		}
 	}
 	return nil
+}
+
+// CheckNothing holds a request without a body against what x-amz-content-sha256 says in place of a digest. Digests that are
+// ones are held against bodies only.
+func (v *Verified) CheckNothing() error {
+	if v.Claim == "" {
+		return nil
+	}
+	none := checksum.SHA256.New()
+	return errHash(v.Claim, none.Sum(nil))
+}
+
+// errHash is a body that has another digest than its request says.
+func errHash(claim string, computed []byte) *Error {
+	return fail(codeHashMismatch, "the provided x-amz-content-sha256 does not match what was computed").
+		field("ClientComputedContentSHA256", claim).field("S3ComputedContentSHA256", hex.EncodeToString(computed))
 }

@@ -39,6 +39,9 @@ func (t *trailerReader) line(line []byte) (chunkState, *Error) {
 		return inTrailer, errFraming("a line of the trailer holds a CR")
 	}
 	name, value, ok := strings.Cut(string(text), ":")
+	if t.unsigned() && (!ok || !strings.EqualFold(name, trailerSignature)) {
+		return inTrailer, errNoSignature()
+	}
 	if !ok || t.signed {
 		return inTrailer, fail(codeMalformedTrailer, "a line of the trailer is out of place")
 	}
@@ -59,15 +62,23 @@ func (t *trailerReader) blank(crlf bool) (chunkState, *Error) {
 		return inTrailer, fail(codeMalformedTrailer, "the trailer does not end in CRLF")
 	case t.signer != nil && !t.signed && bare:
 		return inTrailer, nil
-	case t.signer != nil && !t.signed:
-		return inTrailer, fail(codeMalformedTrailer, "the trailer has no signature")
 	case len(t.sums) != len(t.announced):
 		return inTrailer, fail(codeMalformedTrailer, "an announced trailer is missing")
+	case t.signer != nil && !t.signed:
+		return inTrailer, errNoSignature()
 	case bare:
 		return mayEnd, nil
 	}
 	return finished, nil
 }
+
+// unsigned reports whether nothing but the signature is missing: from there on S3 calls a body incomplete that has something
+// else, and no longer its trailer malformed.
+func (t *trailerReader) unsigned() bool {
+	return t.signer != nil && !t.signed && len(t.announced) > 0 && len(t.sums) == len(t.announced)
+}
+
+func errNoSignature() *Error { return errFraming("the trailer has no signature") }
 
 // field takes one trailer.
 func (t *trailerReader) field(name, value string) *Error {
@@ -92,8 +103,11 @@ func (t *trailerReader) field(name, value string) *Error {
 
 // signature checks the signature over the trailers before it.
 func (t *trailerReader) signature(value string, crlf bool) *Error {
-	if t.signer == nil || !crlf {
+	switch {
+	case t.signer == nil || !crlf || len(t.announced) == 0:
 		return fail(codeMalformedTrailer, "a trailer signature is out of place")
+	case !t.signer.validLength(len(value)):
+		return errFraming("the signature of the trailer has no valid length")
 	}
 	digest := sha256.Sum256(t.canonical)
 	if !t.signer.checkTrailer(digest[:], []byte(value)) {

@@ -58,13 +58,19 @@ func (v *Verifier) verify(s *scratch, r *Request) (*Verified, *Error) {
 }
 
 // anonymous describes a request without credentials. It may carry a digest or an unsigned trailer, but no chunk
-// signatures: there is no key for them.
+// signatures: there is no key for them. What is no digest is one that nothing has, as on S3: the body is held against it.
 func anonymous(r *Request) (*Verified, *Error) {
 	out := &Verified{Kind: Anonymous, Payload: PayloadAbsent}
-	if value, ok := r.header(hdrAmzSHA256); ok {
-		if err := out.setPayload(value, false); err != nil {
-			return nil, err
-		}
+	value, _ := r.header(hdrAmzSHA256)
+	if value == "" {
+		return out, nil
+	}
+	switch err := out.setPayload(value, false); {
+	case err == nil, out.Payload.Chunked():
+	case err.Code == codeInvalidArgument:
+		out.Payload, out.Claim = PayloadHash, strings.Clone(value)
+	default:
+		return nil, err
 	}
 	if out.Payload == PayloadSignedChunks || out.Payload == PayloadSignedChunksTrailer {
 		return nil, fail(codeInvalidRequest, "signed chunks without credentials").say("Anonymous requests don't support this " +
@@ -201,6 +207,9 @@ func (v *Verifier) checkRegion(c *claim) *Error {
 	err := fail(c.malformed(), "the region %q is wrong; expecting %q", c.region, v.Expected).
 		say("%sthe region '%s' is wrong; expecting '%s'", c.lead(), c.region, v.Expected)
 	err.Region = v.Expected
+	if c.kind == Post {
+		err = err.argument(paramCredential, strings.Join([]string{c.accessKey, c.date, c.region, c.service, c.end}, "/"))
+	}
 	return err
 }
 

@@ -36,6 +36,11 @@ func Region(got, expected string) Error {
 	return AuthorizationHeaderMalformed.Say(message).Field("Region", expected)
 }
 
+// HeaderSection is RequestHeaderSectionTooLarge with the limit in bytes.
+func HeaderSection(limit int) Error {
+	return RequestHeaderSectionTooLarge.Field("MaxSizeAllowed", strconv.Itoa(limit))
+}
+
 // Argument is InvalidArgument that names the argument (a header, query or form field) and its value.
 func Argument(message, name, value string) Error {
 	return InvalidArgument.Say(message).Field("ArgumentName", name).Field("ArgumentValue", value)

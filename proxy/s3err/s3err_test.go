@@ -177,6 +177,7 @@ func TestBuildersNameTheirSubject(t *testing.T) {
 		{KeyTooLong(1025, 1024), "<Size>1025</Size><MaxSizeAllowed>1024</MaxSizeAllowed>"},
 		{TooLarge(9, 8), "<ProposedSize>9</ProposedSize><MaxSizeAllowed>8</MaxSizeAllowed>"},
 		{TooSmall(9, 10, 2, `"e-0"`), "<PartNumber>2</PartNumber><ETag>&#34;e-0&#34;</ETag>"},
+		{HeaderSection(8192), "<MaxSizeAllowed>8192</MaxSizeAllowed>"},
 		{Metadata(3000, 2048), "<Size>3000</Size><MaxSizeAllowed>2048</MaxSizeAllowed>"},
 		{Part("u", 3, "e"), "<UploadId>u</UploadId><PartNumber>3</PartNumber><ETag>e</ETag>"},
 		{UnimplementedHeader("x-amz-new"), "<Header>x-amz-new</Header>"},

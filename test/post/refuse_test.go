@@ -31,7 +31,7 @@ func TestPoliciesAreEnforced(t *testing.T) {
 		"uncovered key":  {form{drop: "key"}, 403, "AccessDenied", "Invalid according to Policy: Extra input fields: key"},
 		"uncovered acl":  {form{tamper: set("acl", "public-read")}, 403, "AccessDenied", "Invalid according to Policy: Extra input fields: acl"},
 		"absent field":   {form{conditions: eq("acl", "private")}, 403, "AccessDenied", `Invalid according to Policy: Policy Condition failed: ["eq", "$acl", "private"]`},
-		"bad condition":  {form{conditions: []any{[]any{"like", "$key", "n*"}}}, 400, "InvalidPolicyDocument", "Invalid Policy: unknown operator in a condition."},
+		"bad condition":  {form{conditions: []any{[]any{"like", "$key", "n*"}}}, 400, "InvalidPolicyDocument", "Invalid Policy: Invalid Condition: unknown operation 'like'."},
 		"too large":      {form{conditions: length(0, 99)}, 400, "EntityTooLarge", ""},
 		"too small":      {form{conditions: length("101", "200")}, 400, "EntityTooSmall", ""},
 		"too large, big": {form{file: data(2 << 20), conditions: length(0, 2<<20-1)}, 400, "EntityTooLarge", ""},
