@@ -144,3 +144,23 @@ func TestUnsignedNonsenseDigests(t *testing.T) {
 	s.quiet()
 	s.nothingVisible("nonsense")
 }
+
+// A credential is an access key, which may hold slashes, and the four parts of its scope; its last word and its day are S3's to name.
+func TestCredentialsOfOtherForms(t *testing.T) {
+	s := NewScene(t, nil)
+	head := s.Head("GET", "/"+s.Bucket+"/key", "UNSIGNED-PAYLOAD", nil)
+	credential := regexp.MustCompile(`Credential=[^,]+,`)
+	for sent, want := range map[string]string{
+		"access/32234/us-east-1/s3/extra/things":                              "the Credential is mal-formed; expecting &#34;&lt;YOUR-AKID&gt;/YYYYMMDD/REGION/SERVICE/aws4_request&#34;.",
+		"access/32234/us-east-1/s3/things":                                    "incorrect terminal &#34;things&#34;. This endpoint uses &#34;aws4_request&#34;.",
+		s.Veil.AccessKey + "/20130524/" + servers.Region + "/s3/aws4_request": "Invalid credential date. Date is not the same as X-Amz-Date.",
+	} {
+		w := s.Dial()
+		io.WriteString(w, credential.ReplaceAllString(head, "Credential="+sent+",")+"\r\n")
+		status, text := w.Answer()
+		w.Close()
+		if status != 400 || !strings.Contains(text, "<Code>AuthorizationHeaderMalformed</Code><Message>The authorization header is malformed; "+want+"</Message>") {
+			t.Errorf("%s: %d %s", sent, status, text)
+		}
+	}
+}

@@ -32,6 +32,10 @@ func TestPoliciesAreEnforced(t *testing.T) {
 		"uncovered acl":  {form{tamper: set("acl", "public-read")}, 403, "AccessDenied", "Invalid according to Policy: Extra input fields: acl"},
 		"absent field":   {form{conditions: eq("acl", "private")}, 403, "AccessDenied", `Invalid according to Policy: Policy Condition failed: ["eq", "$acl", "private"]`},
 		"bad condition":  {form{conditions: []any{[]any{"like", "$key", "n*"}}}, 400, "InvalidPolicyDocument", "Invalid Policy: Invalid Condition: unknown operation 'like'."},
+		"no dollar":      {form{conditions: []any{[]any{"eq", "key", "no"}}}, 403, "AccessDenied", `Invalid according to Policy: Policy Condition failed: ["eq", "key", "no"]`},
+		"own spelling":   {form{conditions: eq("X-Amz-Meta-A", "b")}, 403, "AccessDenied", `Invalid according to Policy: Policy Condition failed: ["eq", "$X-Amz-Meta-A", "b"]`},
+		"two properties": {form{conditions: []any{map[string]string{"a": "b", "c": "d"}}}, 400, "InvalidPolicyDocument", "Invalid Policy: Invalid Simple-Condition: Simple-Conditions must have exactly one property specified."},
+		"range of words": {form{conditions: length("a", "b")}, 400, "InvalidPolicyDocument", "Invalid Policy: Invalid JSON."},
 		"too large":      {form{conditions: length(0, 99)}, 400, "EntityTooLarge", ""},
 		"too small":      {form{conditions: length("101", "200")}, 400, "EntityTooSmall", ""},
 		"too large, big": {form{file: data(2 << 20), conditions: length(0, 2<<20-1)}, 400, "EntityTooLarge", ""},
@@ -90,6 +94,11 @@ func TestSignaturesOfForms(t *testing.T) {
 		f := c.form
 		f.key, f.file = "no", data(100)
 		e.refused(t, name, e.post(t, f), c.status, c.code, "no")
+	}
+	a := e.post(t, form{key: "no", file: data(100), tamper: set("x-amz-credential", "app/"+time.Now().UTC().Format("20060102")+"/mars/s3/aws4_request")})
+	e.refused(t, "another region", a, 400, "InvalidArgument", "no")
+	if !strings.Contains(string(a.body), "<ArgumentName>X-Amz-Credential</ArgumentName><ArgumentValue>app/") || !strings.Contains(string(a.body), "/mars/s3/aws4_request</ArgumentValue><Region>us-east-1</Region>") {
+		t.Errorf("%s", a.body)
 	}
 }
 
