@@ -12,6 +12,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"s3veil/proxy/conn"
 	"s3veil/proxy/forward"
 	"s3veil/proxy/s3err"
 )
@@ -41,7 +42,7 @@ func (s *Server) handleConnect(ctx *fasthttp.RequestCtx) {
 		x.finish()
 		return
 	}
-	counted, _ := countedBelow(ctx.Conn())
+	counted, _ := conn.Below(ctx.Conn())
 	j := &junction{s: s, st: x.st, target: x.via.target, counted: counted, host: host, id: x.id, source: x.source.String()}
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(j.run)
@@ -114,7 +115,7 @@ type junction struct {
 	s       *Server
 	st      *state
 	target  forward.Target
-	counted *countedConn
+	counted *conn.Conn
 	host    net.Conn // nil: intercepted
 	id      string
 	source  string
@@ -217,16 +218,11 @@ func (c *ahead) Read(p []byte) (int, error) {
 // halfCloser is a client's connection whose sending side can end by itself.
 type halfCloser struct {
 	net.Conn
-	counted *countedConn
+	counted *conn.Conn
 }
 
 // CloseWrite ends what the client receives.
-func (c *halfCloser) CloseWrite() error {
-	if t, ok := c.counted.Conn.(interface{ CloseWrite() error }); ok {
-		return t.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
+func (c *halfCloser) CloseWrite() error { return c.counted.CloseWrite() }
 
 // Close closes the connection itself: the engine's wrapper waits for the end of its handler.
 func (c *halfCloser) Close() error { return c.counted.Close() }

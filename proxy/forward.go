@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"s3veil/proxy/conn"
 	"s3veil/proxy/forward"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
@@ -27,11 +28,12 @@ type via struct {
 // connection that the CONNECT came over.
 type intercepted struct {
 	net.Conn
-	counted *countedConn
+	counted *conn.Conn
 	target  forward.Target
 }
 
-func (c *intercepted) tcp() *countedConn { return c.counted }
+// Client is the connection itself.
+func (c *intercepted) Client() *conn.Conn { return c.counted }
 
 // Close ends TLS, and the connection itself: what the engine has handed over closes only after its handler.
 func (c *intercepted) Close() error { return errors.Join(c.Conn.Close(), c.counted.Close()) }
@@ -56,7 +58,7 @@ func viaOf(c net.Conn) *via {
 	case *interceptedTLS:
 		return &via{connected: true, target: c.target}
 	}
-	if counted, ok := countedBelow(c); ok && counted.forward {
+	if counted, ok := conn.Below(c); ok && counted.Forward {
 		return &via{}
 	}
 	return nil

@@ -303,7 +303,7 @@ func TestForwardTunnels(t *testing.T) {
 		t.Errorf("%d tunnels", n)
 	}
 	c.Close()
-	f.eventually("the tunnel ends with its client", func() bool { return f.s.tunnels.count() == 0 && f.s.conns.Load() == 0 })
+	f.eventually("the tunnel ends with its client", func() bool { return f.s.tunnels.count() == 0 && f.s.conns.Count() == 0 })
 
 	open := f.connect()
 	if resp, _ := open.ask("CONNECT", "CONNECT "+addr+" HTTP/1.1\r\nHost: "+addr+"\r\n\r\n"); resp.StatusCode != 200 {
@@ -337,7 +337,7 @@ func TestForwardPlainInsideConnect(t *testing.T) {
 		silent.Close()
 		c.Close()
 	}
-	f.eventually("no connection is left", func() bool { return f.s.conns.Load() == 0 })
+	f.eventually("no connection is left", func() bool { return f.s.conns.Count() == 0 })
 	if strings.Contains(f.log.String(), "interception failed") {
 		t.Errorf("a silent client leaves a complaint: %s", f.log)
 	}

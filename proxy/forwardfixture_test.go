@@ -54,7 +54,7 @@ func newForwarded(t *testing.T, change func(*Settings, *forward.Options)) *forwa
 			}
 			return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 		}}
-		opts.Log = slog.New(slog.NewTextHandler(f.log, nil))
+		opts.Log, opts.restAfter = slog.New(slog.NewTextHandler(f.log, nil)), time.Millisecond
 		if change != nil {
 			change(set, o)
 		}

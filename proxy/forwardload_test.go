@@ -18,7 +18,6 @@ import (
 // carried other requests, or has rested.
 func TestForwardConnectInOneBreath(t *testing.T) {
 	f := newForwarded(t, nil)
-	f.s.opts.restAfter = time.Millisecond
 	addr, _ := f.other()
 	for name, before := range map[string]func(c *connection){
 		"at once":            func(*connection) {},

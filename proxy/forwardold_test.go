@@ -83,7 +83,7 @@ func TestForwardClientsOfHTTP10(t *testing.T) {
 	if raw := f.exchangeRaw(old); !strings.Contains(raw, " 200 OK") {
 		t.Errorf("S3: %q", raw)
 	}
-	f.eventually("no connection is left", func() bool { return f.s.conns.Load() == 0 })
+	f.eventually("no connection is left", func() bool { return f.s.conns.Count() == 0 })
 }
 
 // Clients of HTTP/1.0 know no interim answers, whatever they send.

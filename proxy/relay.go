@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"s3veil/proxy/conn"
 	"s3veil/proxy/forward"
 	"s3veil/proxy/s3err"
 )
@@ -141,10 +142,10 @@ func (b *lentBody) returned() bool {
 // takeBack ends the lending: a Read under way is cut off.
 func (b *lentBody) takeBack(x *exchange) {
 	b.over.Store(true)
-	counted, _ := countedBelow(x.ctx.Conn())
+	counted, _ := conn.Below(x.ctx.Conn())
 	for !b.returned() {
 		if counted != nil {
-			_ = counted.Conn.SetReadDeadline(time.Unix(1, 0)) // a Read that has just begun may move it once more
+			counted.Interrupt() // a Read that has just begun may move its deadline once more
 		}
 		select {
 		case <-b.done:

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"s3veil/proxy/conn"
 	"s3veil/proxy/s3err"
 )
 
@@ -108,15 +109,12 @@ func (b *requestBody) Read(p []byte) (int, error) {
 // renew moves the read deadline, at most once a second: a runtime timer costs more than the read of a small chunk.
 func (b *requestBody) renew() {
 	now, stall := time.Now(), b.x.s.limits.StallTimeout
-	if now.Sub(b.renewed) < renewEvery(stall) {
+	if now.Sub(b.renewed) < conn.RenewEvery(stall) {
 		return
 	}
 	b.renewed = now
 	_ = b.x.ctx.Conn().SetReadDeadline(now.Add(stall))
 }
-
-// renewEvery is how often a rolling deadline moves: often enough that a short limit does not cut what is not stalled.
-func renewEvery(stall time.Duration) time.Duration { return min(time.Second, stall/4) }
 
 // bodyDone reports whether nothing of the request's body is left on the connection, so that it can carry another request.
 func (x *exchange) bodyDone() bool {

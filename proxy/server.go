@@ -16,6 +16,7 @@ import (
 
 	"s3veil/keycache"
 	"s3veil/proxy/budget"
+	"s3veil/proxy/conn"
 	"s3veil/proxy/metrics"
 	"s3veil/proxy/s3err"
 	"s3veil/sigv4"
@@ -40,8 +41,7 @@ type Server struct {
 	health   health
 	metrics  *metrics.Metrics
 	active   atomic.Int64 // exchanges under way
-	conns    atomic.Int64 // client connections
-	idle     resting
+	conns    *conn.Set
 	stopped  chan struct{}
 	own      ownAddrs
 	tunnels  tunnels
@@ -91,12 +91,11 @@ func New(opts Options, set Settings) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if s.opts.restAfter == 0 {
-		s.opts.restAfter = restAfter
-	}
 	if s.opts.Registerer == nil {
 		s.opts.Registerer = prometheus.NewRegistry()
 	}
+	s.http = s.newEngine()
+	s.conns = s.newConns()
 	s.memory = budget.New(s.limits.Memory, s.limits.AdmissionWait)
 	s.caches = newCaches()
 	s.defaults.patience = settingTime
@@ -118,7 +117,6 @@ func New(opts Options, set Settings) (*Server, error) {
 		return nil, err
 	}
 	s.state.Store(st)
-	s.http = s.newEngine()
 	return s, nil
 }
 
@@ -130,7 +128,7 @@ func (s *Server) newEngine() *fasthttp.Server {
 		ExpectHandler:                s.handleExpect,
 		Name:                         "s3veil",
 		ConnState:                    connState,
-		Concurrency:                  math.MaxInt32, // clientListener limits connections, those at rest included
+		Concurrency:                  math.MaxInt32, // the listeners of conns limit connections, those at rest included
 		ReadBufferSize:               s.limits.RequestHead,
 		WriteBufferSize:              ioBuffer,
 		ReadTimeout:                  s.limits.HeadTimeout,
@@ -336,7 +334,7 @@ var errPanic = errors.New("panic in handler")
 
 // handleEngineError answers requests that the engine could not read.
 func (s *Server) handleEngineError(ctx *fasthttp.RequestCtx, err error) {
-	if silent(ctx.Conn()) {
+	if conn.Silent(ctx.Conn()) {
 		ctx.Conn().Close() // a connection opened ahead of need and never used: an answer would be taken for the next request's
 		return
 	}

@@ -134,5 +134,5 @@ type Options struct {
 	Version    string
 	Now        func() time.Time // time.Now when nil
 
-	restAfter time.Duration // restAfter when zero; only tests set it
+	restAfter time.Duration // conn.Options.Rest; only tests set it
 }

@@ -75,7 +75,7 @@ func (n *note) deleted(done s3xml.DeleteResult, refused []s3xml.DeleteError) {
 func (s *Server) newMetrics() (*metrics.Metrics, error) {
 	return metrics.New(s.opts.Registerer, metrics.Gauges{
 		InFlight:    s.active.Load,
-		Connections: s.conns.Load,
+		Connections: s.conns.Count,
 		Memory:      func() (int64, int64) { used, total, _, _ := s.memory.State(); return used, total },
 		Refused:     func() uint64 { _, _, _, refused := s.memory.State(); return refused },
 		Caches:      s.cacheEntries,

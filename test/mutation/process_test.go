@@ -10,8 +10,8 @@ const (
 	hsmForm    = "crypto/kms/pkcs11/mechanism.go"
 	hsmLogin   = "crypto/kms/pkcs11/session.go"
 	hsmModule  = "crypto/kms/pkcs11/module.go"
-	drainage   = "proxy/drain.go"
-	input      = "proxy/input_unix.go"
+	drainage   = "proxy/serve.go"
+	input      = "proxy/conn/input_unix.go"
 	serving    = "cmd/s3veil/serve.go"
 	statusPage = "cmd/s3veil/status.go"
 )
@@ -41,8 +41,9 @@ var processMutations = []mutation{
 	{"several keys of one name in a token", hsmLogin, "s.FindObjects(s.handle, 2)", "s.FindObjects(s.handle, 1)"},
 	{"wrong PIN tried again", hsmLogin, "t.reason != nil && t.refused == print", "t.reason != nil && t.closed"},
 	{"lost sessions stay lost", hsmLogin, "	again = is(err, lost) || errors.Is(err, errToken)\n", "	again = false\n"},
-	{"answers keep their connections in drain", drainage, "	if s.drain.Load() {\n		ctx.Set", "	if s.conns.Load() < 0 {\n		ctx.Set"},
-	{"connections closed before they rest", drainage, "	s.letRest(ctx)\n", ""},
+	{"answers keep their connections in drain", drainage, "	if s.drain.Load() {\n		ctx.Set", "	if s.conns.Count() < 0 {\n		ctx.Set"},
+	{"connections closed before they rest", clientEnds, "	s.letRest(ctx)\n", ""},
+	{"the end does not go by the connections", drainage, "	s.conns.End(ctx)\n", ""},
 	{"requests on resting connections lost at the end", input, "errors.Is(err, os.ErrDeadlineExceeded)", "errors.Is(err, os.ErrNoDeadline)"},
 	{"readiness does not go first", serving, "	s.draining.Store(true)\n	s.proxy.Drain()\n", ""},
 	{"no time for balancers to notice", serving, "		case <-time.After(delay):\n", "		case <-time.After(0):\n"},

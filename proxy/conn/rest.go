@@ -1,4 +1,4 @@
-package proxy
+package conn
 
 import (
 	"crypto/tls"
@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 // restAfter is how long a connection stays with the engine between two requests. After that it rests: it costs a small
@@ -21,7 +19,7 @@ const restAfter = 250 * time.Millisecond
 // the next byte brings it back to the engine.
 type clientConn struct {
 	net.Conn // counted, or TLS above it
-	counted  *countedConn
+	counted  *Conn
 
 	// The engine waits for the next request, until the idle limit. Both belong to the engine's goroutine.
 	idle  bool
@@ -30,21 +28,22 @@ type clientConn struct {
 	resting atomic.Bool // the next Close puts the connection to rest
 }
 
-func (c *clientConn) tcp() *countedConn { return c.counted }
+// Client is the TCP connection below.
+func (c *clientConn) Client() *Conn { return c.counted }
 
 // restable is a connection that the engine knows.
 type restable interface {
 	net.Conn
-	client() *clientConn
+	rests() *clientConn
 }
 
-func (c *clientConn) client() *clientConn { return c }
+func (c *clientConn) rests() *clientConn { return c }
 
 // SetReadDeadline is shorter than asked for between two requests.
 func (c *clientConn) SetReadDeadline(t time.Time) error {
 	if c.idle {
 		c.until = t
-		if rest := time.Now().Add(c.counted.s.opts.restAfter); rest.Before(t) {
+		if rest := time.Now().Add(c.counted.set.opts.Rest); rest.Before(t) {
 			t = rest
 		}
 	}
@@ -64,8 +63,8 @@ func (c *clientConn) Read(p []byte) (int, error) {
 func (c *clientConn) Close() error { return c.close(c) }
 
 func (c *clientConn) close(self restable) error {
-	if c.resting.Swap(false) && c.counted.s.idle.add(self) {
-		go c.counted.s.rest(self)
+	if c.resting.Swap(false) && c.counted.set.idle.add(self) {
+		go c.counted.set.rest(self)
 		return nil
 	}
 	return c.Conn.Close()
@@ -86,19 +85,17 @@ func (c *secureConn) ConnectionState() tls.ConnectionState { return c.tls.Connec
 // Close closes the connection or puts it to rest.
 func (c *secureConn) Close() error { return c.close(c) }
 
-// connState follows the engine: between two requests a connection may rest. The other states arrive after Close, when the
-// connection may be somebody else's already.
-func connState(nc net.Conn, state fasthttp.ConnState) {
-	if state == fasthttp.StateIdle || state == fasthttp.StateActive {
-		if c, ok := nc.(restable); ok {
-			c.client().idle = state == fasthttp.StateIdle
-		}
+// Between tells a connection that the engine waits for its next request, or that one has begun. Only between two requests it
+// may rest. The engine must not call it after Close, when the connection may be somebody else's already.
+func Between(nc net.Conn, requests bool) {
+	if c, ok := nc.(restable); ok {
+		c.rests().idle = requests
 	}
 }
 
 // rest waits until the client sends something and gives the connection back to the engine.
-func (s *Server) rest(nc restable) {
-	c := nc.client()
+func (s *Set) rest(nc restable) {
+	c := nc.rests()
 	c.idle = false
 	said := s.idle.arm(c) == nil && awaitInput(c.counted.Conn)
 	s.idle.remove(nc)
@@ -107,7 +104,7 @@ func (s *Server) rest(nc restable) {
 		return
 	}
 	c.counted.timer = time.Time{} // end may have changed what the runtime knows
-	_ = s.http.ServeConn(nc)
+	_ = s.opts.Serve(nc)
 }
 
 // resting are the connections without a request.
@@ -151,12 +148,18 @@ func (r *resting) arm(c *clientConn) error {
 // past is a deadline that ends a wait at once.
 var past = time.Unix(1, 0)
 
+func (r *resting) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.conns)
+}
+
 // end wakes all, now and from now on: each is closed by its own goroutine unless a request has arrived on it.
 func (r *resting) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = true
 	for c := range r.conns {
-		_ = c.client().counted.Conn.SetReadDeadline(past)
+		_ = c.rests().counted.Conn.SetReadDeadline(past)
 	}
 }
