@@ -59,10 +59,13 @@ func checksum(data []byte) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc64nvme.Checksum(data)))
 }
 
+// minChunk is the smallest chunk that another one may follow, as on S3.
+const minChunk = 8 << 10
+
 // unchunk decodes aws-chunked.
 func unchunk(raw []byte) (body []byte, trailer map[string]string, ok bool) {
 	trailer = map[string]string{}
-	for {
+	for before := int64(minChunk); ; {
 		line, rest, found := bytes.Cut(raw, []byte("\r\n"))
 		size, _, _ := strings.Cut(string(line), ";")
 		n, err := strconv.ParseInt(size, 16, 64)
@@ -73,6 +76,10 @@ func unchunk(raw []byte) (body []byte, trailer map[string]string, ok bool) {
 			raw = rest
 			break
 		}
+		if before < minChunk {
+			return nil, nil, false
+		}
+		before = n
 		body = append(body, rest[:n]...)
 		if raw, ok = bytes.CutPrefix(rest[n:], []byte("\r\n")); !ok {
 			return nil, nil, false

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -150,6 +151,19 @@ func TestLogHoldsEverythingSeen(t *testing.T) {
 	s.Forget()
 	if len(s.Calls()) != 0 || s.Saw("hello") != "" {
 		t.Error("the log was kept")
+	}
+}
+
+func TestSmallChunksAreNotStored(t *testing.T) {
+	s := proxytest.New(t, "b")
+	for body, status := range map[string]int{"5\r\nhello\r\n0\r\n\r\n": 200, "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n": 400} {
+		resp, _, err := call(t, s, "PUT", "/b/k"+strconv.Itoa(status), body, "X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "X-Amz-Decoded-Content-Length", "5")
+		if err != nil || resp.StatusCode != status {
+			t.Errorf("%q: %v, %v", body, resp, err)
+		}
+	}
+	if !slices.Equal(s.Keys("b"), []string{"k200"}) {
+		t.Errorf("keys %v", s.Keys("b"))
 	}
 }
 
