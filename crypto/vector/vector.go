@@ -18,7 +18,7 @@ import (
 )
 
 // Kinds are the folders below crypto/testdata/vectors.
-var Kinds = []string{"stream", "ikek", "blob", "envelope", "meta", "token", "manifest", "object", "setting"}
+var Kinds = []string{"stream", "ikek", "blob", "envelope", "meta", "token", "manifest", "object", "setting", "note"}
 
 // Success is the expectation of a vector that must be accepted; every other one is a class of FORMAT.md 12.
 const Success = "success"

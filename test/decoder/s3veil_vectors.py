@@ -4,6 +4,7 @@ import s3veil_format as fmt
 from s3veil_decode import unwrapper
 from s3veil_format import Bad, need
 from s3veil_metadata import metadata_mac
+from s3veil_note import open_note
 from s3veil_setting import decode_setting
 
 class Vector:
@@ -86,8 +87,13 @@ def check_setting(v):
     for name in ("type", "bucket-key", "block-customer"): v.same(name, s[name])
     v.same("key-name", s["key-name"]) if v.all("key-name") or s["key-name"] else None
 
+def check_note(v):
+    part, plain = open_note(v.raw.decode(), v.hex("secret"), v.hex("upstream"), v.hex("bucket"), v.hex("key"))
+    v.same("part", part)
+    v.same("plain", plain)
+
 def run(root):
-    checks = dict(stream=check_stream, ikek=check_ikek, blob=check_blob, envelope=check_envelope, meta=check_meta, token=check_token, manifest=check_manifest, object=check_object, setting=check_setting)
+    checks = dict(stream=check_stream, ikek=check_ikek, blob=check_blob, envelope=check_envelope, meta=check_meta, token=check_token, manifest=check_manifest, object=check_object, setting=check_setting, note=check_note)
     wrong, count = 0, 0
     for kind, check in checks.items():
         names = sorted(os.listdir(os.path.join(root, kind)))

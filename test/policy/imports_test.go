@@ -57,6 +57,7 @@ var floor = map[string][]string{
 	"s3veil/crypto/stream":   {"net/http", "net", "log", "log/slog", "os", "encoding/xml"},
 	"s3veil/crypto/envelope": {"net/http", "net", "log", "log/slog", "os", "encoding/xml"},
 	"s3veil/crypto/manifest": {"net/http", "net", "log", "log/slog", "os", "encoding/xml"},
+	"s3veil/crypto/partnote": {"net/http", "net", "log", "log/slog", "os", "encoding/xml"},
 	"s3veil/sigv4":           {"net/http", "log", "log/slog", "os", "encoding/xml"},
 	"s3veil/keycache":        {"net/http", "os"},
 	"s3veil/proxy/conn":      {"net/http", "log/slog", "github.com/valyala/fasthttp", "s3veil/proxy/s3err"},

@@ -40,6 +40,7 @@ func All() []*vector.Vector {
 	c.objects()
 	c.multipartObjects()
 	c.settings()
+	c.notes()
 	return c.list
 }
 

@@ -43,7 +43,7 @@ func TestEveryClassHasAVector(t *testing.T) {
 		seen[v.Expect()]++
 	}
 	for _, class := range []string{"success", "plaintext", "ambiguous", "malformed", "unsupported", "kek-denied", "commitment", "envelope", "length", "stream",
-		"manifest-missing", "manifest", "metadata", "token"} {
+		"manifest-missing", "manifest", "metadata", "token", "note"} {
 		if seen[class] == 0 {
 			t.Errorf("no vector of class %s", class)
 		}
