@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
@@ -30,9 +31,11 @@ type completion struct {
 	u      *upload
 	client []s3xml.CompletedPart // the client's list
 	parts  []s3xml.UploadedPart  // the store's, in the client's order
+	notes  partNotes             // of those parts, in state-object mode
 	m      *manifest.Manifest
 	extra  []upstream.Field // conditions and other headers for the store
 	said   promise
+	again  *manifest.Origin // of a Complete whose state object is gone: what the object in place has to come from
 }
 
 // completeMultipartUpload writes the manifest, completes at the store, and makes sure that the object that became visible
@@ -52,16 +55,22 @@ func (x *exchange) completeMultipartUpload() error {
 		}
 		return malformed
 	}
-	u, err := x.openUpload(true)
+	c := &completion{x: x, client: list, extra: x.sideHeaders()}
+	c.u, err = x.openUpload(true)
+	if errors.Is(err, errNoState) {
+		err = c.mayHaveSucceeded()
+	}
 	if err != nil {
 		return err
 	}
-	c := &completion{x: x, u: u, client: list, extra: x.sideHeaders()}
 	if c.said, err = x.promiseOf(len(list)); err != nil {
 		return err
 	}
 	return x.slow(func() (*slowAnswer, error) {
-		defer u.attrs.Zero()
+		defer c.forget()
+		if c.again != nil {
+			return c.repeated()
+		}
 		return c.run()
 	})
 }
@@ -116,7 +125,8 @@ func (c *completion) findParts() (gone bool, err error) {
 		}
 		c.parts = append(c.parts, *have)
 	}
-	return false, nil
+	c.notes, err = c.x.readNotes(c.u, c.parts)
+	return false, err
 }
 
 // allParts reads every page of ListParts.
@@ -179,6 +189,9 @@ func (c *completion) buildManifest() error {
 		return s3err.Request(fmt.Sprintf("The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", n, table.Plain()))
 	}
 	c.m = &manifest.Manifest{Table: table, Provisional: c.x.bucket.rule.RecordNonce}
+	if c.u.state != "" {
+		c.m.SetOrigin(c.origin(sha256.Sum256([]byte(c.u.id))))
+	}
 	return c.checkSums()
 }
 
@@ -227,7 +240,7 @@ func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slow
 	if o.stored != c.m.Table.Stored() {
 		return nil, s3err.NoSuchUpload.With(errors.New("another part list has won"))
 	}
-	if err := c.secureFirstName(o); err != nil {
+	if err := c.secureFirstName(o, result.ETag == "" || bare(result.ETag) == bare(o.etag)); err != nil {
 		return nil, err
 	}
 	if c.m.Provisional {
@@ -240,6 +253,7 @@ func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slow
 		if err := c.x.deleteState(&c.x.bucket, c.u.state); err != nil {
 			c.x.s.log.Warn("state object of a completed upload stays", "request_id", c.x.id, "cause", err.Error())
 		}
+		c.x.dropNotes(c.u.state)
 	}
 	if result.ETag == "" { // Ceph RGW 16 leaves it out
 		result.ETag = head.Get("etag")
@@ -247,16 +261,23 @@ func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slow
 	return c.answer(resp, result.ETag), nil
 }
 
-// secureFirstName makes the first manifest name hold the manifest of the object that won.
-func (c *completion) secureFirstName(o *object) error {
+// secureFirstName makes the first manifest name hold the manifest of the object that won. One with the same part table may be
+// that of an earlier attempt with other parts of the same sizes: where the store's answer was about the object in place (ours),
+// its checksums make room for this list's.
+func (c *completion) secureFirstName(o *object, ours bool) error {
 	b, key := &c.x.bucket, c.x.req.Key
 	first := manifest.Name(c.u.attrs.ObjectID)
 	raw, err := c.x.readReserved(b, first)
-	if err != nil || c.x.holdsTable(b, key, raw, c.m, c.u.attrs, o.head.Binding) {
+	if err != nil {
 		return err
 	}
 	rival, err := manifest.Open(raw, c.u.attrs.ManifestKey(), c.u.attrs.ObjectID, o.head.Binding, b.location(key))
-	if err == nil && rival.Table.Stored() == o.stored {
+	switch {
+	case err == nil && manifest.TableDigest(rival.Table) == manifest.TableDigest(c.m.Table):
+		if !ours || sameSums(rival, c.m) {
+			return nil
+		}
+	case err == nil && rival.Table.Stored() == o.stored:
 		if won, err := c.proves(o, rival.Table); err != nil || !won {
 			return cmp.Or(err, error(s3err.NoSuchUpload.With(errors.New("another part list of the same length has won"))))
 		}

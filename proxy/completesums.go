@@ -77,16 +77,23 @@ func errSumHeader(name string) s3err.Error {
 }
 
 // checkSums checks the object's checksum against the part checksums in the client's list and keeps both in the manifest.
-// The parts' own values were verified when they were uploaded and returned to the client; without state they cannot be
+// The parts' own values were verified when they were uploaded and returned to the client; without notes of them they cannot be
 // compared with those in the list.
 func (c *completion) checkSums() error {
 	declared, full := c.u.declared()
 	if _, kind := declaredNames(c.u.attrs.Declared); kind != "" && c.said.kind != "" && kind != c.said.kind {
 		return s3err.Request(fmt.Sprintf("The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", kind))
 	}
-	alg, values, err := partSums(c.client, declared, full)
+	list, err := c.withNotes(declared, full)
 	if err != nil {
 		return err
+	}
+	alg, values, err := partSums(list, declared, full)
+	if err != nil {
+		return err
+	}
+	if crcs := c.defaultSums(); crcs != nil {
+		return c.keepDefault(crcs)
 	}
 	if alg == checksum.None {
 		// A value over parts without values cannot be checked without reading them back, and keeping it unchecked would let a

@@ -195,6 +195,7 @@ func (x *exchange) copyManifest(src *copySource, a *envelope.Attributes, binding
 	}
 	m := *src.o.manifest
 	m.Provisional = false
+	m.SetOrigin(nil) // of the source's upload
 	return x.saveManifest(&x.bucket, x.req.Key, &m, a, binding)
 }
 

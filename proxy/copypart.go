@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 
 	"s3veil/proxy/byterange"
@@ -9,6 +10,7 @@ import (
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/sse"
+	"s3veil/sigv4/checksum"
 )
 
 // uploadPartCopy seals a range of another object as a part.
@@ -57,13 +59,18 @@ func (x *exchange) copyPart(u *upload, n int, src *copySource, from, to int64) (
 	}
 	defer body.Close()
 	declared, _ := u.declared()
-	summed := newSummedSource(body, declared)
+	def := x.defaultSum(u)
+	summed := newSummedSource(body, cmp.Or(declared, def))
 	resp, err := x.sendPart(u, n, summed, "UploadPart")
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	result := s3xml.Copied{ETag: etag.ToClient(resp.Get("etag")), LastModified: x.timestamp(), Checksums: summed.element()}
+	resp.Body.Close()
+	said, crc := splitSums(summed.sums(), def, declared != checksum.None)
+	if err := x.saveNote(u, n, resp.Get("etag"), said, crc); err != nil {
+		return nil, err
+	}
+	result := s3xml.Copied{ETag: etag.ToClient(resp.Get("etag")), LastModified: x.timestamp(), Checksums: sumElement(said)}
 	return &slowAnswer{doc: func(started bool) []byte { return s3xml.AppendCopyPartResult(nil, result, started) }, head: func() {
 		x.respond(200, nil)
 		if src.version != "" {

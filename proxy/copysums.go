@@ -1,12 +1,12 @@
 package proxy
 
 import (
-	"encoding/base64"
 	"hash"
 	"io"
 
 	"s3veil/crypto/envelope"
 	"s3veil/proxy/s3xml"
+	"s3veil/sigv4"
 	"s3veil/sigv4/checksum"
 )
 
@@ -88,10 +88,18 @@ func (s *summedSource) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// element is the checksum of everything read, as XML element.
-func (s *summedSource) element() []s3xml.ChecksumText {
+// sums is the checksum of everything read.
+func (s *summedSource) sums() []sigv4.Sum {
 	if s.hash == nil {
 		return nil
 	}
-	return []s3xml.ChecksumText{{Name: "Checksum" + s.algorithm.String(), Value: base64.StdEncoding.EncodeToString(s.hash.Sum(nil))}}
+	return []sigv4.Sum{{Algorithm: s.algorithm, Value: s.hash.Sum(nil)}}
+}
+
+// sumElement is a checksum as XML element, nothing without an algorithm.
+func sumElement(s sigv4.Sum) []s3xml.ChecksumText {
+	if s.Algorithm == checksum.None {
+		return nil
+	}
+	return []s3xml.ChecksumText{{Name: "Checksum" + s.Algorithm.String(), Value: checksum.Encode(s.Value)}}
 }

@@ -229,6 +229,7 @@ func (x *exchange) answerUploads(resp *upstream.Response, doc []byte) error {
 	form := envelope.ListedID
 	if x.bucket.rule.UploadID == UploadIDState {
 		form = envelope.StateID
+		x.describeUploads(page.Uploads)
 	}
 	marker, _ := x.req.Get("upload-id-marker")
 	x.respond(200, resp)

@@ -210,9 +210,11 @@ func (x *exchange) writeReserved(b *bucket, name string, raw []byte, hint string
 	return false, x.written(resp, name)
 }
 
-// writeState writes the state object of an upload that the store has begun.
-func (x *exchange) writeState(b *bucket, name string, raw []byte) error {
-	resp, err := x.callOwn(b, x.reservedWrite(b, name, raw, "", false))
+// writeState writes what is kept of an upload that the store has begun.
+func (x *exchange) writeState(b *bucket, name string, raw []byte, more ...upstream.Field) error {
+	req := x.reservedWrite(b, name, raw, "", false)
+	req.Header = append(req.Header, more...)
+	resp, err := x.callOwn(b, req)
 	if err != nil {
 		return err
 	}

@@ -205,20 +205,55 @@ func (x *exchange) uploadPart() error {
 	if err != nil {
 		return err
 	}
+	def := x.defaultSum(u)
+	if def != checksum.None {
+		want = def
+	}
 	payload, err := x.openPayloadWanting(want)
 	if err != nil {
 		return err
 	}
+	promised := len(x.checksumHeaders()) + len(x.trailerSums())
 	resp, err := x.sendPart(u, n, payload, "UploadPart")
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	resp.Body.Close() // its connection may be what the note needs
+	sums := payload.Checksums()
+	said, crc := splitSums(sums, def, promised > 0)
+	if err := x.saveNote(u, n, resp.Get("etag"), said, crc); err != nil {
+		return err
+	}
 	x.respond(200, resp)
 	x.set("etag", etag.ToClient(resp.Get("etag")))
-	x.setPartSums(payload.Checksums())
+	if said.Algorithm != checksum.None {
+		x.set(said.Algorithm.Header(), base64.StdEncoding.EncodeToString(said.Value))
+	}
 	x.setUploadSSE(u, sse.Object)
 	return nil
+}
+
+// splitSums tells the checksum of a part that its client is told, with no algorithm for none, from the one computed for the
+// part's note alone: one was promised at most, and the computed one comes last (sigv4.Payload).
+func splitSums(sums []sigv4.Sum, def checksum.Algorithm, promised bool) (said sigv4.Sum, crc []byte) {
+	if len(sums) > 0 && (promised || def == checksum.None) {
+		said = sums[0]
+	}
+	if def != checksum.None {
+		crc = sums[len(sums)-1].Value
+	}
+	return said, crc
+}
+
+// trailerSums are the algorithms of the checksums announced for the trailer.
+func (x *exchange) trailerSums() []checksum.Algorithm {
+	var out []checksum.Algorithm
+	for item := range strings.SplitSeq(x.head.joined("x-amz-trailer"), ",") {
+		if a, ok := checksum.FromHeader(strings.TrimSpace(item)); ok {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // matchesDeclared holds the part's checksum algorithm against the one declared at Create. Parts of a composite checksum must
@@ -238,10 +273,8 @@ func (x *exchange) matchesDeclared(u *upload) (want checksum.Algorithm, err erro
 			got = a
 		}
 	}
-	for item := range strings.SplitSeq(x.head.joined("x-amz-trailer"), ",") {
-		if a, ok := checksum.FromHeader(strings.TrimSpace(item)); ok {
-			got = a
-		}
+	for _, a := range x.trailerSums() {
+		got = a
 	}
 	switch {
 	case got == checksum.None && full:
@@ -294,12 +327,6 @@ func (x *exchange) sendPart(u *upload, n int, src source, op string) (*upstream.
 	return resp, nil
 }
 
-func (x *exchange) setPartSums(sums []sigv4.Sum) {
-	for _, s := range sums {
-		x.set(s.Algorithm.Header(), base64.StdEncoding.EncodeToString(s.Value))
-	}
-}
-
 // abortMultipartUpload drops the upload and its state object.
 func (x *exchange) abortMultipartUpload() error {
 	if err := x.discardBody(); err != nil {
@@ -318,63 +345,8 @@ func (x *exchange) abortMultipartUpload() error {
 		if err := x.deleteState(&x.bucket, state); err != nil {
 			x.s.log.Warn("state object of an aborted upload stays", "request_id", x.id, "cause", err.Error())
 		}
+		x.dropNotes(state)
 	}
 	x.respond(204, resp)
 	return nil
-}
-
-// listParts shows the parts of an upload with plaintext sizes.
-func (x *exchange) listParts() error {
-	if err := x.discardBody(); err != nil {
-		return err
-	}
-	if err := x.readCustomerKey(); err != nil {
-		return err
-	}
-	id, _, err := x.upstreamUpload()
-	if err != nil {
-		return err
-	}
-	resp, err := x.call(&upstream.Request{Op: "ListParts", Method: "GET", Key: x.req.Key, Header: x.sideHeaders(),
-		Query: uploadQuery(id, x.listQuery("max-parts", "part-number-marker")...), Idempotent: true})
-	if err != nil {
-		return err
-	}
-	if resp.Status != 200 {
-		return x.storeError(resp)
-	}
-	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
-	if err != nil {
-		return err
-	}
-	page, err := s3xml.ParseParts(doc)
-	if err != nil {
-		return err
-	}
-	clientID, _ := x.req.Get("uploadId")
-	alg, kind := x.declaredOf()
-	x.respond(200, resp)
-	return x.xml(200, page.Append(nil, s3xml.Names{Bucket: x.req.Bucket, Key: x.req.Key, UploadID: clientID}, alg, kind))
-}
-
-// declaredOf is the checksum declared at Create, where the token opens: a listing must not fail because the KMS is away.
-func (x *exchange) declaredOf() (algorithm, kind string) {
-	u, err := x.openUpload(true)
-	if err != nil {
-		return "", ""
-	}
-	defer u.attrs.Zero()
-	return declaredNames(u.attrs.Declared)
-}
-
-// listQuery returns the named parameters of the request as it sent them.
-func (x *exchange) listQuery(names ...string) []upstream.Param {
-	var out []upstream.Param
-	for _, name := range names {
-		if v, ok := x.req.Get(name); ok {
-			out = append(out, upstream.Param{Name: name, Value: v})
-		}
-	}
-	return out
 }

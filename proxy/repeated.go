@@ -30,7 +30,10 @@ func (c *completion) repeated() (*slowAnswer, error) {
 	if err != nil {
 		return nil, lost(err)
 	}
-	if o.attrs == nil || o.attrs.ObjectID != c.u.attrs.ObjectID {
+	if c.again != nil {
+		c.adopt(o)
+	}
+	if o.attrs == nil || c.u.attrs == nil || o.attrs.ObjectID != c.u.attrs.ObjectID {
 		return nil, s3err.NoSuchUpload.With(errors.New("the object in place is another one"))
 	}
 	if c.m, err = c.winner(o); err != nil {
@@ -58,7 +61,7 @@ func (c *completion) winner(o *object) (*manifest.Manifest, error) {
 		c.parts = append(c.parts, s3xml.UploadedPart{Number: p.Number, ETag: etag.FromClient(p.ETag)}) // for storeETag
 	}
 	for i, m := range all {
-		if !c.lists(m.Table) {
+		if !c.lists(m.Table) || c.again != nil && (m.Origin() == nil || *m.Origin() != *c.again) {
 			continue
 		}
 		c.m = m

@@ -34,6 +34,9 @@ func (u *upload) declared() (a checksum.Algorithm, full bool) {
 	return checksum.Algorithm(u.attrs.Declared[0]), u.attrs.Declared[1] == 1
 }
 
+// errNoState is an upload whose state object is gone: it has ended, or never was.
+var errNoState = fmt.Errorf("%w: no state object", envelope.ErrToken)
+
 // openUpload opens the uploadId of the request. Everything that does not open is NoSuchUpload; a KMS that refuses or is away
 // keeps its own class, because clients give an upload up on NoSuchUpload. An upload under a customer's key needs it, but for
 // what a completion token is enough for.
@@ -86,7 +89,7 @@ func (x *exchange) parseUpload() (*upload, envelope.Tokens, error) {
 			return nil, envelope.Tokens{}, err
 		}
 		if raw == nil {
-			return nil, envelope.Tokens{}, fmt.Errorf("%w: no state object", envelope.ErrToken)
+			return nil, envelope.Tokens{}, errNoState
 		}
 		if tokens, err = envelope.ParseStateToken(parsed.State, raw); err != nil {
 			return nil, envelope.Tokens{}, err
@@ -124,7 +127,7 @@ func (x *exchange) upstreamUpload() (id, state string, err error) {
 		return "", "", err
 	}
 	if raw == nil {
-		return "", "", fmt.Errorf("%w: no state object", envelope.ErrToken)
+		return "", "", errNoState
 	}
 	tokens, err := envelope.ParseStateToken(parsed.State, raw)
 	if err != nil {
@@ -149,7 +152,7 @@ func (x *exchange) newUploadID(upstreamID string, token *envelope.Sealed, a *env
 	if form == UploadIDToken || (form == UploadIDAuto && len(text) <= maxTokenChars) {
 		return text, nil
 	}
-	if err := x.writeState(&x.bucket, envelope.StateName(upstreamID), raw); err != nil {
+	if err := x.writeState(&x.bucket, envelope.StateName(upstreamID), raw, stateHint(a.Declared)...); err != nil {
 		return "", err
 	}
 	return envelope.StateID(upstreamID), nil

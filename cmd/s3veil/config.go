@@ -237,7 +237,9 @@ type Bucket struct {
 	Metadata Metadata `yaml:"metadata"`
 	// Manifests of multipart objects.
 	Manifest Manifest `yaml:"manifest"`
-	// Form of upload ids: `auto` (token up to 1,000 characters, state object above), `token`, `state`.
+	// Form of upload ids: `auto` (token up to 1,000 characters, state object above), `token`, `state`. With `state` the parts of an upload are remembered
+	// too, as S3 does it: their checksums in ListParts, those of a Complete compared with them, CRC64NVME where none was declared, at one small write per
+	// part (docs/OPERATIONS.md 12).
 	UploadID string `yaml:"upload_id" default:"auto"`
 	// `stream` releases packages as they are authenticated; `full` opens what a request asks for whole, up to
 	// `limits.held_body`, so that damage is an error answer and never a broken connection. More than that is streamed.

@@ -6,6 +6,8 @@
 package manifest
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -37,6 +39,48 @@ type Manifest struct {
 	Repaired      int64               // TLV 14, Unix seconds; 0 = absent
 	Provisional   bool                // TLV 15
 	Extra         []envelope.TLV      // 80–FF
+}
+
+// SetOrigin keeps of which upload and part list the manifest is (TLV 80), nil for none. FORMAT.md 9.9 says what it is for.
+func (m *Manifest) SetOrigin(o *Origin) {
+	rest := make([]envelope.TLV, 0, len(m.Extra)+1)
+	if o != nil {
+		rest = append(rest, envelope.TLV{Type: typeOrigin, Value: append(o.Upload[:len(o.Upload):len(o.Upload)], o.List[:]...)})
+	}
+	for _, t := range m.Extra {
+		if t.Type != typeOrigin {
+			rest = append(rest, t)
+		}
+	}
+	m.Extra = rest
+}
+
+// Origin is TLV 80, nil where it is absent or of another length.
+func (m *Manifest) Origin() *Origin {
+	for _, t := range m.Extra {
+		if t.Type == typeOrigin && len(t.Value) == 64 {
+			return &Origin{Upload: [32]byte(t.Value), List: [32]byte(t.Value[32:])}
+		}
+	}
+	return nil
+}
+
+// Origin names the upload and the part list that an object was completed with.
+type Origin struct {
+	Upload [32]byte // SHA-256 of the upstream UploadId
+	List   [32]byte // ListDigest
+}
+
+// ListDigest is SHA-256 over BE16(number) ‖ LP(upstream ETag without quotes) of each part. number and etag have one length.
+func ListDigest(numbers []int, etags []string) (digest [32]byte) {
+	h := sha256.New()
+	for i, n := range numbers {
+		b := binary.BigEndian.AppendUint16(nil, uint16(n))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(etags[i])))
+		h.Write(append(b, etags[i]...))
+	}
+	h.Sum(digest[:0])
+	return digest
 }
 
 // Seal draws a salt and returns the stored bytes. The binding level decides which parts of loc are bound. Contents that

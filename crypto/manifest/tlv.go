@@ -18,6 +18,7 @@ const (
 	typeRepaired      = 0x14
 	typeProvisional   = 0x15
 	typeIgnorable     = 0x80 // and above
+	typeOrigin        = 0x80
 )
 
 // encode returns M. m was checked.

@@ -143,7 +143,9 @@ func (k *Key) additional(part int) []byte {
 func Prefix(upstreamID string) string { return envelope.StateName(upstreamID) + "." }
 
 // Before returns a key in front of all notes of part and of those behind it, and behind all others, for a listing.
-func Before(upstreamID string, part int) string { return fmt.Sprintf("%s%05d", Prefix(upstreamID), part) }
+func Before(upstreamID string, part int) string {
+	return fmt.Sprintf("%s%05d", Prefix(upstreamID), part)
+}
 
 // Name seals a note of a part, 1–10,000, as the name of the empty object that carries it. A note that a reader would refuse panics.
 func (k *Key) Name(part int, n *Note) string {

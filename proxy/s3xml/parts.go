@@ -19,6 +19,8 @@ type UploadedPart struct {
 	ETag   string // the store's, with its quotes
 	// Checksums are the store's, over the ciphertext: what CompleteMultipartUpload has to repeat. Clients never see them.
 	Checksums []ChecksumText
+	// Shown are the checksums that the client's document gets in their place.
+	Shown []ChecksumText
 
 	at int32
 }
@@ -30,6 +32,8 @@ type PartList struct {
 	Next      int // NextPartNumberMarker
 	// StorageClass of the upload.
 	StorageClass string
+	// NamesChecksum: the store writes the upload's checksum algorithm, be it none.
+	NamesChecksum bool
 
 	d *doc
 }
@@ -63,6 +67,8 @@ func ParseParts(page []byte) (*PartList, error) {
 			l.Next, _ = strconv.Atoi(d.text(i)) // absent or empty on a last page
 		case "StorageClass":
 			l.StorageClass = d.text(i)
+		case "ChecksumAlgorithm":
+			l.NamesChecksum = true
 		}
 	}
 	return l, nil
@@ -72,7 +78,7 @@ func ParseParts(page []byte) (*PartList, error) {
 type Names struct{ Bucket, Key, UploadID string }
 
 // Append writes the document for the client. algorithm and checksumType are what the client declared at Create ("CRC32C",
-// "FULL_OBJECT"), empty where it declared nothing; checksums of parts, which are over ciphertext, are left out.
+// "FULL_OBJECT"), empty where it declared nothing; checksums of parts, which are over ciphertext, make room for those Shown.
 func (l *PartList) Append(dst []byte, n Names, algorithm, checksumType string) []byte {
 	c := &copier{d: l.d, dst: dst}
 	parts := l.Parts
@@ -112,6 +118,10 @@ func (p *UploadedPart) copy(c *copier) {
 			c.drop(i)
 		}
 	}
+	c.upTo(c.d.el[p.at].innerEnd)
+	for _, s := range p.Shown {
+		c.dst = leaf(c.dst, s.Name, s.Value)
+	}
 }
 
 // UploadList is a page of ListMultipartUploads.
@@ -128,7 +138,10 @@ type UploadList struct {
 // Upload is one visible upload of a listing, Key decoded, UploadID the store's.
 type Upload struct {
 	Key, UploadID string
-	at            int32
+	// ChecksumAlgorithm and ChecksumType are shown to the client where they are not empty; the store's own never are.
+	ChecksumAlgorithm, ChecksumType string
+
+	at int32
 }
 
 // ParseUploads parses a page of ListMultipartUploads. Failures wrap ErrSyntax.
@@ -205,6 +218,9 @@ func (u *Upload) copy(c *copier, id func(string) string) {
 			c.drop(i)
 		}
 	}
+	c.upTo(c.d.el[u.at].innerEnd)
+	c.dst = optional(c.dst, "ChecksumAlgorithm", u.ChecksumAlgorithm)
+	c.dst = optional(c.dst, "ChecksumType", u.ChecksumType)
 }
 
 // parseRoot parses a store's document and checks its root.

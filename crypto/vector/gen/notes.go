@@ -27,7 +27,9 @@ func (n noteInput) sealed() []byte {
 	return gcm(hkdf(n.secret, sum([]byte(n.upstream)), "s3veil/1/partnote")).Seal(append([]byte(nil), n.nonce...), n.nonce, []byte(n.plain), []byte(aad))
 }
 
-func (n noteInput) name() string { return fmt.Sprintf("%s%05d.%s", n.prefix(), n.part, base64url(n.sealed())) }
+func (n noteInput) name() string {
+	return fmt.Sprintf("%s%05d.%s", n.prefix(), n.part, base64url(n.sealed()))
+}
 
 func (n noteInput) fields() []vector.Field {
 	return []vector.Field{hexa("secret", n.secret), hexa("upstream", n.upstream), hexa("bucket", n.bucket), hexa("key", n.key)}
@@ -47,7 +49,9 @@ func (c *corpus) notes() {
 	good("crc64nvme", "the client's own is the default", func(n *noteInput) { n.plain = tag + "\x03abcdefgh" })
 	good("nothing", "no checksum at all", func(n *noteInput) { n.plain = tag + "\x00" })
 	good("part-10000", "the highest number", func(n *noteInput) { n.part = 10000 })
-	bad := func(name, comment, raw string) { c.add("note", name, "note", comment, []byte(raw), note1().fields()...) }
+	bad := func(name, comment, raw string) {
+		c.add("note", name, "note", comment, []byte(raw), note1().fields()...)
+	}
 	base := note1()
 	bad("part-renamed", "the note of another part", strings.Replace(base.name(), ".00007.", ".00008.", 1))
 	bad("part-short", "a number of four digits", strings.Replace(base.name(), ".00007.", ".0007.", 1))

@@ -1,0 +1,126 @@
+package proxy
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+	"testing"
+
+	"s3veil/proxy/proxytest"
+	"s3veil/sigv4/checksum"
+)
+
+// A Complete is answered again although its state object is gone, by any replica, and only this Complete.
+func TestCompletesWithoutStateAreRepeated(t *testing.T) {
+	f := remembering(t)
+	id, etags := f.upload(bigPart, partTwo)
+	other, tags := f.upload(bigPart, partThree) // of the same key and sizes
+	first, doc := f.complete(id, etags, 1, 2)
+	if first.StatusCode != 200 {
+		t.Fatalf("%d %s", first.StatusCode, doc)
+	}
+	f.s.caches.manifests.Purge()
+	again, repeated := f.complete(id, etags, 1, 2)
+	if again.StatusCode != 200 || !bytes.Equal(repeated, doc) {
+		t.Errorf("%d %s, before %s", again.StatusCode, repeated, doc)
+	}
+	gone := func(what, id string, etags []string, numbers ...int) {
+		t.Helper()
+		if resp, doc := f.complete(id, etags, numbers...); code(doc) != "NoSuchUpload" {
+			t.Errorf("%s: %d %s", what, resp.StatusCode, doc)
+		}
+	}
+	gone("fewer parts", id, etags, 1)
+	gone("another ETag", id, []string{etags[0], tags[1]}, 1, 2)
+	gone("an upload that never was", "1."+strings.Repeat("A", 43), etags, 1, 2)
+	f.must("DELETE", "/data/key?uploadId="+url.QueryEscape(other), nil)
+	gone("an upload of the same key that was aborted", other, tags, 1, 2)
+	f.must("PUT", "/data/copy", nil, "x-amz-copy-source", "data/key")
+	list := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + strings.Trim(etags[0], `"`) + "</ETag></Part><Part><PartNumber>2</PartNumber><ETag>" +
+		strings.Trim(etags[1], `"`) + "</ETag></Part></CompleteMultipartUpload>"
+	if resp, doc := f.do("POST", "/data/copy?uploadId="+id, []byte(list)); code(doc) != "NoSuchUpload" {
+		t.Errorf("at a copy: %d %s", resp.StatusCode, doc)
+	}
+	f.must("PUT", "/data/key", []byte("newer"))
+	gone("overwritten", id, etags, 1, 2)
+	f.must("DELETE", "/data/key", nil)
+	gone("deleted", id, etags, 1, 2)
+}
+
+// While the store cannot be asked, a repeated Complete is not answered with the end of its upload.
+func TestRepeatedCompletesSurviveTheStoresAbsence(t *testing.T) {
+	f := remembering(t)
+	id, etags := f.upload(partTwo)
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 200 {
+		t.Fatalf("%d %s", resp.StatusCode, doc)
+	}
+	remove := f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op == "HeadObject" {
+			return proxytest.Fail(503, "SlowDown")
+		}
+		return nil
+	}})
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode < 500 && !strings.Contains(string(doc), "SlowDown") {
+		t.Errorf("%d %s", resp.StatusCode, doc)
+	}
+	remove()
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 200 {
+		t.Errorf("%d %s", resp.StatusCode, doc)
+	}
+}
+
+// A Complete that fails at the store leaves a manifest behind. When the next one lists other bytes of the same sizes, the
+// checksums of the first must not become those of the object, for replicas that read the manifest anew.
+func TestChecksumsOfAFailedCompleteAreNotKept(t *testing.T) {
+	for _, form := range []UploadIDForm{UploadIDToken, UploadIDState} {
+		f := newFixture(t, func(s *Settings, _ *Options) { s.Buckets[0].UploadID = form })
+		id, _ := f.uploadWith([]string{"x-amz-checksum-algorithm", "CRC32", "x-amz-checksum-type", "FULL_OBJECT"}, nil)
+		part := "/data/key?partNumber=1&uploadId=" + url.QueryEscape(id)
+		resp, _ := f.must("PUT", part, partTwo)
+		remove := f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+			if c.Op == "CompleteMultipartUpload" {
+				return proxytest.Fail(500, "InternalError")
+			}
+			return nil
+		}})
+		if resp, doc := f.completeWith(id, []string{resp.Header.Get("ETag")}, checksum.CRC32, []string{sumOf(checksum.CRC32, partTwo)}); resp.StatusCode < 500 {
+			t.Fatalf("%d %s", resp.StatusCode, doc)
+		}
+		remove()
+		resp, _ = f.must("PUT", part, partThree) // the same size
+		tags, values := []string{resp.Header.Get("ETag")}, []string{sumOf(checksum.CRC32, partThree)}
+		for range 2 { // the second is a repetition
+			if resp, doc := f.completeWith(id, tags, checksum.CRC32, values); resp.StatusCode != 200 {
+				t.Fatalf("%v: %d %s", form, resp.StatusCode, doc)
+			}
+			if got, _ := f.sums(checksum.CRC32); got != values[0] {
+				t.Errorf("%v: HEAD says %q, want %q", form, got, values[0])
+			}
+		}
+	}
+}
+
+func TestUploadsAreListedWithTheirChecksums(t *testing.T) {
+	f := remembering(t)
+	create := func(key string, header ...string) { f.must("POST", "/data/"+key+"?uploads=", nil, header...) }
+	create("a", "x-amz-checksum-algorithm", "CRC32C", "x-amz-checksum-type", "FULL_OBJECT")
+	create("b")
+	create("c", "x-amz-checksum-algorithm", "SHA256")
+	_, doc := f.must("GET", "/data?uploads=", nil)
+	if !strings.Contains(string(doc), "<ChecksumAlgorithm>CRC32C</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>") ||
+		!strings.Contains(string(doc), "<ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumType>COMPOSITE</ChecksumType>") || strings.Count(string(doc), "<ChecksumType>") != 2 {
+		t.Errorf("%s", doc)
+	}
+	for _, k := range f.store.Keys("data") {
+		f.store.Change("data", k, func(o *proxytest.Object) { o.Header["x-amz-meta-s3veil-sum"] = "CRC32C.<Evil/>" })
+	}
+	if _, doc = f.must("GET", "/data?uploads=", nil); strings.Contains(string(doc), "<Checksum") || strings.Contains(string(doc), "Evil") {
+		t.Errorf("a hint that is none of S3's names: %s", doc)
+	}
+	for _, k := range f.store.Keys("data") {
+		f.store.Delete("data", k)
+	}
+	if _, doc = f.must("GET", "/data?uploads=", nil); strings.Contains(string(doc), "<Checksum") || strings.Count(string(doc), "<Upload>") != 3 {
+		t.Errorf("without state objects: %s", doc)
+	}
+}
