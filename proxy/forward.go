@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -24,39 +22,10 @@ type via struct {
 	other     bool // the business of another host, which s3veil has no part in
 }
 
-// intercepted is a connection inside a CONNECT, as the engine sees it. It does not rest: its buffers are those of the
-// connection that the CONNECT came over.
-type intercepted struct {
-	net.Conn
-	counted *conn.Conn
-	target  forward.Target
-}
-
-// Client is the connection itself.
-func (c *intercepted) Client() *conn.Conn { return c.counted }
-
-// Close ends TLS, and the connection itself: what the engine has handed over closes only after its handler.
-func (c *intercepted) Close() error { return errors.Join(c.Conn.Close(), c.counted.Close()) }
-
-// interceptedTLS is an intercepted connection in the form in which the engine recognises TLS.
-type interceptedTLS struct {
-	intercepted
-	tls *tls.Conn
-}
-
-// Handshake is done by then.
-func (c *interceptedTLS) Handshake() error { return c.tls.Handshake() }
-
-// ConnectionState makes the engine see TLS.
-func (c *interceptedTLS) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
-
 // viaOf tells how a connection was accepted, nil for the S3 port.
 func viaOf(c net.Conn) *via {
-	switch c := c.(type) {
-	case *intercepted:
-		return &via{connected: true, target: c.target}
-	case *interceptedTLS:
-		return &via{connected: true, target: c.target}
+	if target, ok := forward.Inside(c); ok {
+		return &via{connected: true, target: target}
 	}
 	if counted, ok := conn.Below(c); ok && counted.Forward {
 		return &via{}

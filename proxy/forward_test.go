@@ -299,11 +299,11 @@ func TestForwardTunnels(t *testing.T) {
 			t.Errorf("%d %s", resp.StatusCode, body)
 		}
 	}
-	if n := f.s.tunnels.count(); n != 1 {
+	if n := f.s.connects.Tunnels(); n != 1 {
 		t.Errorf("%d tunnels", n)
 	}
 	c.Close()
-	f.eventually("the tunnel ends with its client", func() bool { return f.s.tunnels.count() == 0 && f.s.conns.Count() == 0 })
+	f.eventually("the tunnel ends with its client", func() bool { return f.s.connects.Tunnels() == 0 && f.s.conns.Count() == 0 })
 
 	open := f.connect()
 	if resp, _ := open.ask("CONNECT", "CONNECT "+addr+" HTTP/1.1\r\nHost: "+addr+"\r\n\r\n"); resp.StatusCode != 200 {

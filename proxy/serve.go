@@ -66,7 +66,7 @@ func (s *Server) Drain() { s.drain.Store(true) }
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.drain.Store(true)
 	s.conns.End(ctx)
-	err := errors.Join(s.http.ShutdownWithContext(ctx), s.tunnels.end(ctx), s.conns.Await(ctx))
+	err := errors.Join(s.http.ShutdownWithContext(ctx), s.connects.End(ctx), s.conns.Await(ctx))
 	st := s.state.Load()
 	for _, o := range st.stores {
 		o.close()

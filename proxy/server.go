@@ -17,6 +17,7 @@ import (
 	"s3veil/keycache"
 	"s3veil/proxy/budget"
 	"s3veil/proxy/conn"
+	"s3veil/proxy/forward"
 	"s3veil/proxy/metrics"
 	"s3veil/proxy/s3err"
 	"s3veil/sigv4"
@@ -44,7 +45,7 @@ type Server struct {
 	conns    *conn.Set
 	stopped  chan struct{}
 	own      ownAddrs
-	tunnels  tunnels
+	connects *forward.Connects
 	damaged  damageLog
 }
 
@@ -96,6 +97,7 @@ func New(opts Options, set Settings) (*Server, error) {
 	}
 	s.http = s.newEngine()
 	s.conns = s.newConns()
+	s.connects = &forward.Connects{Serve: s.http.ServeConn, Count: func(outcome string) { s.metrics.Forward(outcome) }, Log: s.log, Patience: s.limits.HeadTimeout}
 	s.memory = budget.New(s.limits.Memory, s.limits.AdmissionWait)
 	s.caches = newCaches()
 	s.defaults.patience = settingTime

@@ -79,7 +79,7 @@ func (s *Server) newMetrics() (*metrics.Metrics, error) {
 		Memory:      func() (int64, int64) { used, total, _, _ := s.memory.State(); return used, total },
 		Refused:     func() uint64 { _, _, _, refused := s.memory.State(); return refused },
 		Caches:      s.cacheEntries,
-		Tunnels:     s.tunnels.count,
+		Tunnels:     s.connects.Tunnels,
 		Scrape:      func() { s.startCheck(backgroundContext) },
 	}, s.opts.Version)
 }

@@ -32,7 +32,7 @@ func shake(t *testing.T, f *Forward, target Target, name string, pool *x509.Cert
 	a, b := pipe(t)
 	done := make(chan error, 1)
 	go func() {
-		s := tls.Server(a, f.ServerTLS(target))
+		s := tls.Server(a, f.serverTLS(target))
 		err := s.Handshake()
 		a.Close()
 		done <- err

@@ -131,8 +131,8 @@ func (e *NameError) Error() string {
 	return fmt.Sprintf("TLS asks for %q, CONNECT for %q", e.Asked, e.Target)
 }
 
-// ServerTLS is how TLS to an S3 host is terminated: HTTP/1.1, a certificate for that host and for no other.
-func (f *Forward) ServerTLS(t Target) *tls.Config {
+// serverTLS is how TLS to an S3 host is terminated: HTTP/1.1, a certificate for that host and for no other.
+func (f *Forward) serverTLS(t Target) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"},

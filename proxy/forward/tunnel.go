@@ -13,8 +13,8 @@ import (
 // tunnelIdle ends a tunnel in which nothing has moved.
 const tunnelIdle = 10 * time.Minute
 
-// Tunnel copies bytes between a client and another host.
-type Tunnel struct {
+// tunnel copies bytes between a client and another host.
+type tunnel struct {
 	client, host net.Conn
 	// forbids says what is wrong with a name that the client's TLS asks for; nil for nothing.
 	forbids func(name string) error
@@ -26,10 +26,10 @@ type Tunnel struct {
 	refused  error
 }
 
-// NewTunnel joins two connections. A client whose TLS asks for an S3 host is cut off: it has asked the proxy for another
+// newTunnel joins two connections. A client whose TLS asks for an S3 host is cut off: it has asked the proxy for another
 // host, and objects would slip past.
-func (f *Forward) NewTunnel(client, host net.Conn) *Tunnel {
-	t := &Tunnel{client: client, host: host, idle: tunnelIdle, forbids: func(name string) error {
+func (f *Forward) newTunnel(client, host net.Conn) *tunnel {
+	t := &tunnel{client: client, host: host, idle: tunnelIdle, forbids: func(name string) error {
 		if _, err := ParseTarget(name, 443); err != nil {
 			return refuse("TLS in a tunnel asks for %q, which is no host", name)
 		}
@@ -43,37 +43,37 @@ func (f *Forward) NewTunnel(client, host net.Conn) *Tunnel {
 	return t
 }
 
-// Run copies until both sides have ended, or one of them fails. It closes both. A *Refusal tells that the client was cut off.
-func (t *Tunnel) Run() (up, down int64, err error) {
-	defer t.Close()
+// run copies until both sides have ended, or one of them fails. It closes both. A *Refusal tells that the client was cut off.
+func (t *tunnel) run() (up, down int64, err error) {
+	defer t.close()
 	var both sync.WaitGroup
 	both.Go(func() {
 		if !t.copy(t.client, t.host, &t.down) {
-			t.Close()
+			t.close()
 		}
 	})
 	both.Go(func() {
 		if !t.hello() || !t.copy(t.host, t.client, &t.up) {
-			t.Close()
+			t.close()
 		}
 	})
 	both.Wait()
 	return t.up.Load(), t.down.Load(), t.refused
 }
 
-// Close ends the tunnel.
-func (t *Tunnel) Close() {
+// close ends the tunnel.
+func (t *tunnel) close() {
 	t.once.Do(func() {
 		_ = t.client.Close()
 		_ = t.host.Close()
 	})
 }
 
-// Idle is the time since the last byte.
-func (t *Tunnel) Idle() time.Duration { return time.Since(time.Unix(0, t.moved.Load())) }
+// idleFor is the time since the last byte.
+func (t *tunnel) idleFor() time.Duration { return time.Since(time.Unix(0, t.moved.Load())) }
 
 // hello passes the first bytes of the client on, once it is known what they ask for.
-func (t *Tunnel) hello() bool {
+func (t *tunnel) hello() bool {
 	start := make([]byte, 0, 4<<10)
 	for {
 		if len(start) == cap(start) {
@@ -101,14 +101,14 @@ func (t *Tunnel) hello() bool {
 }
 
 // read waits for bytes as long as the tunnel is not idle: what moves in one direction keeps the other one open.
-func (t *Tunnel) read(c net.Conn, p []byte) (int, error) {
+func (t *tunnel) read(c net.Conn, p []byte) (int, error) {
 	for {
 		_ = c.SetReadDeadline(time.Unix(0, t.moved.Load()).Add(t.idle))
 		n, err := c.Read(p)
 		if n > 0 {
 			t.moved.Store(time.Now().UnixNano())
 		}
-		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && t.Idle() < t.idle {
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && t.idleFor() < t.idle {
 			continue
 		}
 		return n, err
@@ -116,7 +116,7 @@ func (t *Tunnel) read(c net.Conn, p []byte) (int, error) {
 }
 
 // write sends bytes to a side that takes them within the time of an idle tunnel.
-func (t *Tunnel) write(c net.Conn, p []byte, count *atomic.Int64) error {
+func (t *tunnel) write(c net.Conn, p []byte, count *atomic.Int64) error {
 	_ = c.SetWriteDeadline(time.Now().Add(t.idle))
 	n, err := c.Write(p)
 	count.Add(int64(n))
@@ -124,7 +124,7 @@ func (t *Tunnel) write(c net.Conn, p []byte, count *atomic.Int64) error {
 }
 
 // copy moves bytes until src ends, and then ends dst's incoming side. It reports whether the other direction may go on.
-func (t *Tunnel) copy(dst, src net.Conn, count *atomic.Int64) bool {
+func (t *tunnel) copy(dst, src net.Conn, count *atomic.Int64) bool {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := t.read(src, buf)

@@ -44,9 +44,9 @@ func tunnelTest(t *testing.T, f *Forward) (client, host net.Conn, end chan outco
 	client, inner := pipe(t)
 	outer, host := pipe(t)
 	end = make(chan outcome, 1)
-	tunnel := f.NewTunnel(inner, outer)
+	tunnel := f.newTunnel(inner, outer)
 	go func() {
-		up, down, err := tunnel.Run()
+		up, down, err := tunnel.run()
 		end <- outcome{up, down, err}
 	}()
 	return client, host, end
@@ -87,11 +87,11 @@ func TestIdleTunnelsEnd(t *testing.T) {
 	f := newTest(t, Options{})
 	client, inner := pipe(t)
 	outer, host := pipe(t)
-	tunnel := f.NewTunnel(inner, outer)
+	tunnel := f.newTunnel(inner, outer)
 	tunnel.idle = time.Second
 	end := make(chan outcome, 1)
 	go func() {
-		up, down, err := tunnel.Run()
+		up, down, err := tunnel.run()
 		end <- outcome{up, down, err}
 	}()
 	for range 15 { // longer than the idle time, in one direction

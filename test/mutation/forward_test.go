@@ -14,6 +14,8 @@ const (
 	targets     = "proxy/forward/target.go"
 	forwardPort = "proxy/forward.go"
 	connects    = "proxy/connect.go"
+	granted     = "proxy/forward/connect.go"
+	ending      = "proxy/forward/tunnels.go"
 	relays      = "proxy/relay.go"
 	hostStores  = "proxy/hoststore.go"
 	hellos      = "proxy/forward/hello.go"
@@ -65,7 +67,8 @@ var forwardMutations = []mutation{
 	{"leaves as old as the authority", leafNames, "leafLife    = 24 * time.Hour", "leafLife    = 24000 * time.Hour"},
 	{"any password", proxyUsers, "!found || !known || !same", "!found || !known || !same && name == \"\""},
 	{"names in tunnels not read", tunnels, "		} else if name != \"\" {\n", "		} else if name == \"-\" {\n"},
-	{"clients that refuse the authority not named", connects, "op.Op == \"remote error\"", "op.Op == \"-\""},
+	{"clients that refuse the authority not named", granted, "op.Op == \"remote error\"", "op.Op == \"-\""},
+	{"tunnels begin after the end", ending, "	if t.over {\n", "	if t.over && t.open == nil {\n"},
 	{"connections go on after what cannot be meant", forwardPort, ".With(cause).Closing()", ".With(cause)"},
 	{"connections go on after a refusal", forwardPort, ".With(&forward.Refusal{Reason: reason}).Closing()", ".With(&forward.Refusal{Reason: reason})"},
 	{"two framings", heads, "length > 1 || transfer > 1 || length+transfer > 1", "length > 1 && transfer > 1"},
