@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"bytes"
+	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"s3veil/proxy/proxytest"
@@ -98,6 +100,28 @@ func TestChecksumsOfAFailedCompleteAreNotKept(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A store that answers 200 to a Complete that has lost, to a list of the same sizes, keeps the winner's checksums.
+func TestLosersOfTheSameSizesLeaveTheWinnersChecksums(t *testing.T) {
+	f := remembering(t)
+	id, etags := f.upload(partTwo)
+	var once atomic.Bool
+	f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op != "CompleteMultipartUpload" || once.Swap(true) {
+			return nil
+		}
+		resp, _ := f.must("PUT", "/data/key?partNumber=1&uploadId="+id, partThree)
+		if resp, doc := f.complete(id, []string{resp.Header.Get("ETag")}, 1); resp.StatusCode != 200 {
+			t.Errorf("winner: %d %s", resp.StatusCode, doc)
+		}
+		return &proxytest.Answer{Status: 200, Header: http.Header{}, Body: []byte(`<CompleteMultipartUploadResult><ETag>"0123-1"</ETag></CompleteMultipartUploadResult>`)}
+	}})
+	f.complete(id, etags, 1)
+	if got, _ := f.sums(checksum.CRC64NVME); got != sumOf(checksum.CRC64NVME, partThree) {
+		t.Errorf("HEAD says %q", got)
+	}
+	f.reads(partThree)
 }
 
 func TestUploadsAreListedWithTheirChecksums(t *testing.T) {

@@ -383,6 +383,40 @@ func TestNotesEndWithTheirUpload(t *testing.T) {
 	}
 }
 
+// A list of what to delete comes from the store: it gets nothing deleted but notes of the upload.
+func TestOnlyNotesAreDeletedWithTheirUpload(t *testing.T) {
+	f := remembering(t)
+	f.must("PUT", "/data/victim", partTwo)
+	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Op == "ListObjectVersions" {
+			a.Body = bytes.Replace(a.Body, []byte("</ListVersionsResult>"), []byte("<Version><Key>victim</Key></Version></ListVersionsResult>"), 1)
+		}
+	}})
+	id, _ := f.upload(partTwo, partThree)
+	f.must("DELETE", "/data/key?uploadId="+id, nil)
+	if _, ok := f.store.Get("data", "victim"); !ok || len(f.notes()) != 0 {
+		t.Errorf("the store holds %v", f.store.Keys("data"))
+	}
+}
+
+// Listings that go in a circle end, as an error.
+func TestListingsOfNotesAdvance(t *testing.T) {
+	f := remembering(t)
+	id, etags := f.upload(bigPart, partTwo)
+	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Op == "ListObjectsV2" && strings.Contains(c.Query.Get("prefix"), "/u/") {
+			a.Body = regexp.MustCompile(`(?s)<Contents><Key>[^<]*\.00002\..*?</Contents>`).ReplaceAll(a.Body, nil)
+			a.Body = bytes.Replace(a.Body, []byte("<IsTruncated>false"), []byte("<IsTruncated>true"), 1)
+			if !bytes.Contains(a.Body, []byte("<Contents>")) {
+				a.Body = bytes.Replace(a.Body, []byte("</ListBucketResult>"), []byte("<Contents><Key>"+c.Query.Get("start-after")+"</Key></Contents></ListBucketResult>"), 1)
+			}
+		}
+	}})
+	if resp, doc := f.complete(id, etags, 1, 2); code(doc) != "ServiceUnavailable" {
+		t.Errorf("%d %s", resp.StatusCode, doc)
+	}
+}
+
 // One listing gives a thousand notes; those of earlier parts cost nothing.
 func TestNotesAreReadInPages(t *testing.T) {
 	f := remembering(t)

@@ -62,21 +62,22 @@ func TestNotesOpenNowhereElse(t *testing.T) {
 		k    *partnote.Key
 		name string
 	}{
-		"another part":   {partnote.NewKey(&secret, "UP", loc), rename(".00007.", ".00008.")},
-		"another key":    {partnote.NewKey(&other, "UP", loc), name},
-		"another upload": {partnote.NewKey(&secret, "U2", loc), rename(partnote.Prefix("UP"), partnote.Prefix("U2"))},
-		"another bucket": {partnote.NewKey(&secret, "UP", envelope.Location{Bucket: "bkt2", Key: loc.Key}), name},
-		"another object": {partnote.NewKey(&secret, "UP", envelope.Location{Bucket: "bkt", Key: "o"}), name},
-		"spliced fields": {partnote.NewKey(&secret, "UP", envelope.Location{Bucket: "bktd", Key: "ir/obj.bin"}), name},
-		"part 0":         {partnote.NewKey(&secret, "UP", loc), rename(".00007.", ".00000.")},
-		"part 10,001":    {partnote.NewKey(&secret, "UP", loc), rename(".00007.", ".10001.")},
-		"short number":   {partnote.NewKey(&secret, "UP", loc), rename(".00007.", ".7.")},
-		"signed number":  {partnote.NewKey(&secret, "UP", loc), rename(".00007.", ".+0007.")},
-		"padding":        {partnote.NewKey(&secret, "UP", loc), name + "="},
-		"a line end":     {partnote.NewKey(&secret, "UP", loc), name + "\n"},
-		"cut":            {partnote.NewKey(&secret, "UP", loc), name[:len(name)-3]},
-		"empty":          {partnote.NewKey(&secret, "UP", loc), partnote.Prefix("UP") + "00007."},
-		"the state":      {partnote.NewKey(&secret, "UP", loc), envelope.StateName("UP")},
+		"another part":                      {partnote.NewKey(&secret, "UP", loc), rename(".00007.", ".00008.")},
+		"another key":                       {partnote.NewKey(&other, "UP", loc), name},
+		"another upload":                    {partnote.NewKey(&secret, "U2", loc), rename(partnote.Prefix("UP"), partnote.Prefix("U2"))},
+		"another bucket":                    {partnote.NewKey(&secret, "UP", envelope.Location{Bucket: "bkt2", Key: loc.Key}), name},
+		"another object":                    {partnote.NewKey(&secret, "UP", envelope.Location{Bucket: "bkt", Key: "o"}), name},
+		"spliced fields":                    {partnote.NewKey(&secret, "UP", envelope.Location{Bucket: "bktd", Key: "ir/obj.bin"}), name},
+		"part 0":                            {partnote.NewKey(&secret, "UP", loc), rename(".00007.", ".00000.")},
+		"part 10,001":                       {partnote.NewKey(&secret, "UP", loc), rename(".00007.", ".10001.")},
+		"short number":                      {partnote.NewKey(&secret, "UP", loc), rename(".00007.", ".7.")},
+		"signed number":                     {partnote.NewKey(&secret, "UP", loc), rename(".00007.", ".+0007.")},
+		"padding":                           {partnote.NewKey(&secret, "UP", loc), name + "="},
+		"a line end":                        {partnote.NewKey(&secret, "UP", loc), name + "\n"},
+		"cut":                               {partnote.NewKey(&secret, "UP", loc), name[:len(name)-3]},
+		"empty":                             {partnote.NewKey(&secret, "UP", loc), partnote.Prefix("UP") + "00007."},
+		"another spelling of the last bits": {partnote.NewKey(&secret, "UP", loc), name[:len(name)-1] + string(name[len(name)-1]+1)},
+		"the state":                         {partnote.NewKey(&secret, "UP", loc), envelope.StateName("UP")},
 	} {
 		if _, got, err := c.k.Open(c.name); !errors.Is(err, partnote.ErrNote) {
 			t.Errorf("%s: %+v, %v", what, got, err)

@@ -23,7 +23,7 @@ func init() {
 // rememberedMutations are those of what is kept between requests: manifests, part tables, intermediate keys (FORMAT.md 4.4, 9).
 var rememberedMutations = []mutation{
 	{"lists prove themselves against no other", repeats, "won && j < len(all)", "won && j < 0"},
-	{"another object in place taken for the upload's", repeats, "o.attrs == nil || o.attrs.ObjectID != c.u.attrs.ObjectID", "o.attrs == nil"},
+	{"another object in place taken for the upload's", repeats, "c.u.attrs == nil || o.attrs.ObjectID != c.u.attrs.ObjectID", "c.u.attrs == nil"},
 	{"uploads given up while the store is away", repeats, "s3err.From(cause).Status >= 500", "s3err.From(cause).Status >= 600"},
 	{"lists of other parts", repeats, "		if t.Part(i).Number != p.Number {\n", "		if t.Part(i).Number != p.Number && i < 0 {\n"},
 	{"reads under a remembered table fail", windows, "	if errors.Is(err, errStaleTable) {\n", "	if errors.Is(err, errStaleTable) && r.part < 0 {\n"},
