@@ -53,7 +53,7 @@ func (x *exchange) addBuckets(o *store, all *s3xml.BucketList) error {
 		if resp.Status != 200 {
 			return x.storeError(resp)
 		}
-		doc, err := readDocument(resp.Body)
+		doc, err := x.readDocument(resp)
 		resp.Body.Close()
 		if err != nil {
 			return err
@@ -267,7 +267,7 @@ func (x *exchange) openUploads() ([]s3xml.Upload, error) {
 		return nil, x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +300,7 @@ func (x *exchange) rawVersions(after string) ([]rawKey, bool, error) {
 		return nil, false, x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil {
 		return nil, false, err
 	}

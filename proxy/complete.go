@@ -162,7 +162,7 @@ func (x *exchange) partPage(query []upstream.Param) (*s3xml.PartList, error) {
 		return nil, x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (c *completion) complete() (*upstream.Response, s3xml.Result, error) {
 		return nil, s3xml.Result{}, c.x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := c.x.readDocument(resp)
 	if err != nil {
 		return nil, s3xml.Result{}, err
 	}

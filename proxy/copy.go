@@ -171,7 +171,7 @@ func (x *exchange) resealCopy(src *copySource, fields, extra []upstream.Field) (
 		return nil, x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil {
 		return nil, err
 	}

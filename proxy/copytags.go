@@ -79,7 +79,7 @@ func (x *exchange) readTags(b *bucket, key string, version []upstream.Param, own
 		return nil, x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil || len(doc) == 0 { // a store says so that there are none
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (x *exchange) untagged(b *bucket, req *upstream.Request) bool {
 		return false
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	var set tagging
 	return resp.Status == 404 || err == nil && resp.Status == 200 && (len(doc) == 0 || xml.Unmarshal(doc, &set) == nil && len(set.Tags) == 0)
 }

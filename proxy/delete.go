@@ -81,7 +81,7 @@ func (x *exchange) forwardDelete(entries []s3xml.DeleteEntry) (*upstream.Respons
 		return nil, s3xml.DeleteResult{}, x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil {
 		return nil, s3xml.DeleteResult{}, err
 	}

@@ -97,7 +97,7 @@ func (x *exchange) deleteTogether(keys []rawKey) (done bool, err error) {
 	if resp.Status != 200 {
 		return false, nil
 	}
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil {
 		return false, err
 	}

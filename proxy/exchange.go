@@ -44,6 +44,7 @@ type exchange struct {
 	customer       *sse.CustomerKey // the client's own key (SSE-C), nil for none; overwritten at the end
 	sourceCustomer *sse.CustomerKey // the same for the source of a copy
 
+	documents *documents       // held in memory, nil for none
 	strict    bool             // walks are asked for by name only, whatever the bucket's policy (an operator's tools)
 	signs     context.Context  // holds the client's credential where the store takes that, nil otherwise
 	paired    context.Context  // holds two reserved connections for a streamed copy, nil otherwise
@@ -380,7 +381,7 @@ func (x *exchange) xml(status int, doc []byte) error {
 	x.ctx.Response.SetStatusCode(status)
 	x.code = statusText(status)
 	x.ctx.Response.Header.SetContentType("application/xml")
-	x.ctx.Response.SetBody(doc)
+	x.sendDocument(doc)
 	return nil
 }
 
@@ -390,6 +391,7 @@ func (x *exchange) finish() { x.end(x.ctx.Response.StatusCode()) }
 // end is finish for exchanges whose engine context may serve another request by now.
 func (x *exchange) end(status int) {
 	x.note.status = status
+	x.documents.end()
 	x.forgetCustomerKeys()
 	x.record()
 	x.endTrace()

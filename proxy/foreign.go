@@ -218,17 +218,21 @@ func (x *exchange) openForeignBody(o *object, body io.ReadCloser, a, b int64, fi
 		if f.head.Cipher == s3ec.CBC || !final && !f.rule.Delayed {
 			return nil, errForeignSize
 		}
-		d, err := s3ec.NewDelayed(f.head, f.key, body, o.stored)
+		release, err := x.s.memory.Reserve(x.context(), s3ec.DelayedBuffer+heldBack)
 		if err != nil {
 			return nil, err
 		}
-		return newDelayedBody(d, body, a, b-a+1), nil
+		d, err := s3ec.NewDelayed(f.head, f.key, body, o.stored)
+		if err != nil {
+			release()
+			return nil, err
+		}
+		return newDelayedBody(d, charged{body, release}, a, b-a+1), nil
 	}
-	release, err := x.s.memory.Reserve(x.context(), o.stored)
+	raw, release, err := x.s.memory.Whole(x.context(), o.stored)
 	if err != nil {
 		return nil, err
 	}
-	raw := make([]byte, o.stored)
 	if _, err = io.ReadFull(body, raw); err != nil {
 		err = fmt.Errorf("%w: %w", errRelayShort, err)
 	}
@@ -245,6 +249,18 @@ func (x *exchange) openForeignBody(o *object, body io.ReadCloser, a, b int64, fi
 		return nil, err
 	}
 	return &memoryBody{Reader: bytes.NewReader(plain[a : b+1]), all: raw, body: body, release: release, length: b - a + 1}, nil
+}
+
+// charged is a body behind which memory is given back.
+type charged struct {
+	io.ReadCloser
+	release func()
+}
+
+// Close is called once.
+func (c charged) Close() error {
+	defer c.release()
+	return c.ReadCloser.Close()
 }
 
 // sendForeign answers with a window of a foreign object.

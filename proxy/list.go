@@ -50,7 +50,7 @@ func (x *exchange) listPage(query []upstream.Param) (*s3xml.List, *upstream.Resp
 		return nil, nil, x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -213,7 +213,7 @@ func (x *exchange) listMultipartUploads() error {
 		return x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (x *exchange) listParts() error {
 		return x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package proxy
 import (
 	"encoding/base64"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -92,7 +91,7 @@ func (x *exchange) startUpload(fields []upstream.Field, sealed *envelope.Sealed)
 		return "", nil, x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil {
 		return "", nil, err
 	}
@@ -113,18 +112,6 @@ func (x *exchange) announceChecksum(b *bucket) ([]upstream.Field, error) {
 		return nil, err
 	}
 	return []upstream.Field{{Name: "x-amz-checksum-algorithm", Value: upstream.ChecksumAlgorithm}}, nil
-}
-
-// readDocument reads an XML answer of the store.
-func readDocument(r io.Reader) ([]byte, error) {
-	doc, err := io.ReadAll(io.LimitReader(r, maxAnswer+1))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
-	}
-	if len(doc) > maxAnswer {
-		return nil, fmt.Errorf("%w: answer above %d bytes", upstream.ErrUnavailable, maxAnswer)
-	}
-	return doc, nil
 }
 
 // declaredChecksum reads x-amz-checksum-algorithm and -type of a Create.

@@ -122,7 +122,7 @@ func (x *exchange) notePage(op string, query ...upstream.Param) ([]rawKey, bool,
 		return nil, false, x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := readDocument(resp.Body)
+	doc, err := x.readDocument(resp)
 	if err != nil {
 		return nil, false, err
 	}

@@ -4,8 +4,6 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
-	"io"
 	"strings"
 
 	"s3veil/proxy/s3err"
@@ -82,12 +80,9 @@ func (x *exchange) relayAnswer(resp *upstream.Response) error {
 		return x.storeError(resp)
 	}
 	defer resp.Body.Close()
-	doc, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	doc, err := x.readDocument(resp)
 	if err != nil {
-		return fmt.Errorf("%w: %w", upstream.ErrUnavailable, err)
-	}
-	if len(doc) > maxAnswer {
-		return fmt.Errorf("%w: answer above %d bytes", upstream.ErrUnavailable, maxAnswer)
+		return err
 	}
 	x.respond(resp.Status, resp)
 	if resp.Get("x-amz-bucket-arn") != "" {
@@ -101,7 +96,7 @@ func (x *exchange) relayAnswer(resp *upstream.Response) error {
 		x.ctx.Response.Header.SetContentLength(0)
 		return nil
 	}
-	x.ctx.Response.SetBody(doc)
+	x.sendDocument(doc)
 	return nil
 }
 

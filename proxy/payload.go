@@ -147,7 +147,10 @@ func (x *exchange) readAll(limit int64, tooLarge s3err.Error) ([]byte, error) {
 	if p.Len() > limit {
 		return nil, tooLarge.With(fmt.Errorf("document of %d bytes", p.Len()))
 	}
-	doc := make([]byte, p.Len())
+	doc, err := x.sentDocument(p.Len())
+	if err != nil {
+		return nil, err
+	}
 	if _, err := io.ReadFull(p, doc); err != nil {
 		return nil, err
 	}

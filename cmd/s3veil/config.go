@@ -305,8 +305,8 @@ type DEK struct {
 
 // Limits are the bounds of a process.
 type Limits struct {
-	// Body buffers of all streams. Beyond: smaller buffers, then a wait, then 503 SlowDown. Left out and with GOMEMLIMIT
-	// set: at most half of that.
+	// Body buffers of all streams, and documents above 16 KiB. Beyond: smaller buffers, then a wait, then 503 SlowDown. Left out and
+	// with GOMEMLIMIT set: at most half of that.
 	Memory Size `yaml:"memory" default:"64MiB"`
 	// How long a request waits for memory.
 	AdmissionWait Duration `yaml:"admission_wait" default:"2s"`

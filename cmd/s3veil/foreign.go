@@ -21,8 +21,8 @@ type Foreign struct {
 	Legacy bool `yaml:"legacy" default:"false"`
 	// Looks for "<key>.instruction" beside objects that name no key.
 	InstructionFiles bool `yaml:"instruction_files" default:"false"`
-	// Largest object that is verified in memory before its first byte leaves, charged to `limits.memory`. Larger ones can be
-	// copied, but not read.
+	// Largest object that is verified in memory before its first byte leaves, charged to `limits.memory`, of which such objects
+	// take three quarters at most. Larger ones can be copied, but not read.
 	MaxObject Size `yaml:"max_object" default:"16MiB"`
 	// Streams larger ones: a forged object is cut off before its last 16 KiB, but what came before has left.
 	InsecureDelayedAuthentication bool `yaml:"insecure_delayed_authentication" default:"false"`

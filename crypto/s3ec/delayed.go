@@ -12,8 +12,8 @@ import (
 	"s3veil/crypto/kms"
 )
 
-// piece is how much a Delayed reader takes at once.
-const piece = 64 << 10
+// DelayedBuffer is how much a Delayed reader takes at once and holds, in bytes.
+const DelayedBuffer = 64 << 10
 
 // Delayed decrypts a GCM body of any length in constant memory. It is the mode that the S3 Encryption Client calls delayed
 // authentication: plaintext is released before the tag at the end has been checked, and a wrong one shows as ErrContent in
@@ -52,7 +52,7 @@ func NewDelayed(h *Header, key kms.Key32, body io.Reader, stored int64) (*Delaye
 	var counter [aes.BlockSize]byte
 	copy(counter[:], h.IV)
 	binary.BigEndian.PutUint32(counter[12:], 2)
-	return &Delayed{src: body, left: plain, ctr: cipher.NewCTR(block, counter[:]), tag: tag, buf: make([]byte, piece)}, nil
+	return &Delayed{src: body, left: plain, ctr: cipher.NewCTR(block, counter[:]), tag: tag, buf: make([]byte, DelayedBuffer)}, nil
 }
 
 // Read implements io.Reader. A body that is too short or too long, or whose tag is wrong, ends in ErrContent.

@@ -43,7 +43,7 @@ func seal(t *testing.T, c Cipher, key kms.Key32, plain []byte) (*Header, []byte)
 func TestDelayedReaderEqualsOneGCM(t *testing.T) {
 	key := kms.Key32(filled(32, 1))
 	for _, c := range []Cipher{GCM, GCMDerived} {
-		for _, n := range []int{0, 1, 15, 16, 17, piece - 1, piece, piece + 1, 2*piece + 16, 3*piece + 5} {
+		for _, n := range []int{0, 1, 15, 16, 17, DelayedBuffer - 1, DelayedBuffer, DelayedBuffer + 1, 2*DelayedBuffer + 16, 3*DelayedBuffer + 5} {
 			plain := filled(n, 2)
 			h, body := seal(t, c, key, plain)
 			d, err := NewDelayed(h, key, iotest.HalfReader(bytes.NewReader(body)), int64(len(body)))
@@ -62,7 +62,7 @@ func TestDelayedReaderEqualsOneGCM(t *testing.T) {
 
 func TestDelayedReaderRefusesChanges(t *testing.T) {
 	key := kms.Key32(filled(32, 1))
-	h, body := seal(t, GCMDerived, key, filled(2*piece+100, 3))
+	h, body := seal(t, GCMDerived, key, filled(2*DelayedBuffer+100, 3))
 	for name, change := range map[string]func([]byte) []byte{
 		"first byte": func(b []byte) []byte { b[0] ^= 1; return b },
 		"last byte":  func(b []byte) []byte { b[len(b)-1-tagLen] ^= 0x80; return b },

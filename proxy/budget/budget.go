@@ -28,6 +28,7 @@ type Budget struct {
 	total int64
 	wait  time.Duration
 	bytes *semaphore.Weighted // admission, first come first served
+	whole *semaphore.Weighted // the part of it for bodies that Whole holds
 
 	refused atomic.Uint64
 
@@ -46,6 +47,7 @@ func New(total int64, wait time.Duration) *Budget {
 		total: total,
 		wait:  wait,
 		bytes: semaphore.NewWeighted(total),
+		whole: semaphore.NewWeighted(wholeShare(total)),
 		free:  freeLists{limit: total / 2},
 	}
 }
@@ -94,11 +96,19 @@ func (b *Budget) charge(ctx context.Context, n int64) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("budget: %w", err)
 	}
+	if err := b.await(ctx, b.bytes, n); err != nil {
+		return err
+	}
+	b.addUsed(n)
+	return nil
+}
+
+// await waits for n bytes of a semaphore.
+func (b *Budget) await(ctx context.Context, s *semaphore.Weighted, n int64) error {
 	if n <= b.total && b.wait > 0 {
 		limited, cancel := context.WithTimeout(ctx, b.wait)
 		defer cancel()
-		if b.bytes.Acquire(limited, n) == nil {
-			b.addUsed(n)
+		if s.Acquire(limited, n) == nil {
 			return nil
 		}
 		if err := ctx.Err(); err != nil {

@@ -121,6 +121,37 @@ func (b *Budget) Held(ctx context.Context, n int64) (buf []byte, release func(),
 	}, nil
 }
 
+// wholeShare is what bodies held whole may have of a budget.
+func wholeShare(total int64) int64 { return total / 4 * 3 }
+
+// Whole takes a buffer of n bytes for a body that has to be there whole before its first byte may leave, and that stays as long as
+// its client takes to read it. All of them together leave a quarter of the budget to others; one may be larger than that if nothing
+// else is held so. release gives it back, overwritten; it may be called once. Errors are ErrSlowDown, or that of ctx.
+func (b *Budget) Whole(ctx context.Context, n int64) (buf []byte, release func(), err error) {
+	if n <= 0 {
+		return nil, func() {}, nil
+	}
+	p := max(n, min(step(n), b.total))
+	part := min(p, wholeShare(b.total))
+	if !b.whole.TryAcquire(part) {
+		if err := b.await(ctx, b.whole, part); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := b.charge(ctx, p); err != nil {
+		b.whole.Release(part)
+		return nil, nil, err
+	}
+	slab := b.take(p)
+	var done once
+	return slab[:n:n], func() {
+		done.must()
+		clear(slab[:n])
+		b.give(slab)
+		b.whole.Release(part)
+	}, nil
+}
+
 // enter counts a stream, and returns how many large ones there are.
 func (b *Budget) enter(large bool) (active int) {
 	b.mu.Lock()

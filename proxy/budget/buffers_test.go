@@ -2,6 +2,7 @@ package budget_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"s3veil/crypto/size"
@@ -270,4 +271,71 @@ func TestIdleBuffersStayWithinTheBudget(t *testing.T) {
 	}
 	release()
 	checkEmpty(t, b)
+}
+
+// Bodies that are held whole as long as their clients read leave a quarter of the budget to everybody else.
+func TestWholeBodiesLeaveRoomForOthers(t *testing.T) {
+	const total = 64 * mib
+	b := budget.New(total, 0)
+	var releases []func()
+	for {
+		buf, release, err := b.Whole(bg, 5*mib-100)
+		if err != nil {
+			break
+		}
+		if len(buf) != 5*mib-100 || cap(buf) != len(buf) {
+			t.Fatalf("len %d, cap %d", len(buf), cap(buf))
+		}
+		fill(buf)
+		releases = append(releases, release)
+	}
+	used, _, _, refused := b.State()
+	if used > total*3/4 || used < total*3/4-5*mib || refused != 1 {
+		t.Errorf("%d of %d bytes used, %d refused", used, total, refused)
+	}
+	for _, f := range []func() (func(), error){
+		func() (func(), error) { return b.Reserve(bg, 4*mib) },
+		func() (func(), error) { _, release, err := b.Held(bg, mib); return release, err },
+		func() (func(), error) { buf, err := b.Stream(bg, 1<<30); return func() { b.Release(buf) }, err },
+	} {
+		release, err := f()
+		if err != nil {
+			t.Fatalf("beside whole bodies: %v", err)
+		}
+		release()
+	}
+	for _, release := range releases {
+		release()
+	}
+}
+
+func TestWholeBodiesAreOverwrittenAndGivenBack(t *testing.T) {
+	b := budget.New(8*mib, 0)
+	for _, n := range []int64{0, 1, 1000, 100_000, 5 * mib, 7 * mib, 8 * mib} {
+		buf, release, err := b.Whole(bg, n)
+		if err != nil || int64(len(buf)) != n {
+			t.Fatalf("%d: %d bytes, %v", n, len(buf), err)
+		}
+		checkZero(t, buf)
+		fill(buf)
+		release()
+		checkZero(t, buf)
+		checkEmpty(t, b)
+	}
+	if _, _, err := b.Whole(bg, 8*mib+1); !errors.Is(err, budget.ErrSlowDown) {
+		t.Errorf("more than there is: %v", err)
+	}
+	hold, err := b.Reserve(bg, 8*mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.Whole(bg, 6*mib); !errors.Is(err, budget.ErrSlowDown) {
+		t.Errorf("beside a full budget: %v", err)
+	}
+	hold()
+	if _, release, err := b.Whole(bg, 6*mib); err != nil { // the refusal has kept nothing of the share
+		t.Error(err)
+	} else {
+		release()
+	}
 }

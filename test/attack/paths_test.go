@@ -65,7 +65,7 @@ func TestPathsLeadToNoOtherBucket(t *testing.T) {
 	}
 }
 
-// Row 48. A form whose sender is not known takes no more memory than it may have bytes, however its fields multiply.
+// Row 49. A form whose sender is not known takes no more memory than it may have bytes, however its fields multiply.
 func TestFormsOfStrangersStaySmall(t *testing.T) {
 	s := NewScene(t, nil)
 	form := "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n" + strings.Repeat("${filename}", 3000) +

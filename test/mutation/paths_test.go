@@ -1,18 +1,21 @@
 package mutation
 
 const (
-	keyNames = "proxy/s3op/key.go"
-	rules    = "proxy/policy/policy.go"
-	bulk     = "proxy/delete.go"
-	listings = "proxy/list.go"
-	forms    = "proxy/form.go"
+	keyNames  = "proxy/s3op/key.go"
+	rules     = "proxy/policy/policy.go"
+	bulk      = "proxy/delete.go"
+	listings  = "proxy/list.go"
+	forms     = "proxy/form.go"
+	documents = "proxy/documents.go"
 )
 
 func init() {
 	for _, file := range []string{bulk, listings} {
 		filters[file] = "NamesAndIDs"
 	}
-	filters[forms] = "Form"
+	filters[forms], filters[documents] = "Form", "StayWithinTheBudget"
+	filters[exchanges] += "|StayWithinTheBudget"
+	filters[foreigns] = "Foreign|NeighboursOf|Delayed"
 	filters[uploads] += "|NamesAndIDs"
 	mutations = append(mutations,
 		mutation{"ids that lead upwards", keyNames, "if component == \".\" || component == \"..\" {", "if component == \".\" {"},
@@ -25,6 +28,13 @@ func init() {
 		mutation{"forged upload ids lead anywhere", uploads, "return parsed.Token.UpstreamID, \"\", checkUpload(parsed.Token.UpstreamID)", "return parsed.Token.UpstreamID, \"\", nil"},
 		mutation{"upload markers lead anywhere", listings, "return parsed.Upstream, checkUpload(parsed.Upstream)", "return parsed.Upstream, nil"},
 		mutation{"listings above the bucket", rules, "return ok && c.keys(", "return (ok || bucket != \"\") && c.keys("},
+		mutation{"announced documents not charged", documents, "	if n > smallDocument {\n", "	if n < 0 {\n"},
+		mutation{"answers of the store not charged", documents, "err := x.charge(false, room-int64(cap(doc))); err != nil", "err := x.charge(false, 0); err != nil"},
+		mutation{"charges of answers end before they are sent", documents, "len(doc) <= smallDocument || x.streaming", "len(doc) >= 0 || x.streaming"},
+		mutation{"charges of documents stay", "proxy/exchange.go", "	x.documents.end()\n", ""},
+		mutation{"whole objects fill the budget", buffers, "return total / 4 * 3", "return total"},
+		mutation{"plaintext of whole objects stays", buffers, "		clear(slab[:n])\n		b.give(slab)\n		b.whole", "		b.give(slab)\n		b.whole"},
+		mutation{"delayed objects not charged", "proxy/foreign.go", "s3ec.DelayedBuffer+heldBack", "0"},
 		mutation{"forms as long as their variables make them", forms, "if total > maxFormHead {", "if total < 0 {"},
 	)
 }

@@ -6,7 +6,6 @@ const (
 )
 
 func init() {
-	filters[foreigns] = "Foreign|NeighboursOf"
 	mutations = append(mutations, wrappingMutations...)
 }
 
