@@ -77,7 +77,8 @@ func (p *program) inject(ctx context.Context, file string, cfg *inject.Config) e
 		certs: &inject.Certificates{}, metrics: prometheus.NewRegistry()}
 	i.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "s3veil_inject_certificate_expiry_timestamp_seconds",
-			Help: "When the certificate of the webhook expires; 0 without one."}, func() float64 { return float64(max(i.certs.Ends().Unix(), 0)) }))
+			Help: "When the certificate of the webhook expires; 0 without one."}, func() float64 { return float64(max(i.certs.Ends().Unix(), 0)) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "s3veil_inject_ready", Help: "1 where /readyz is 200, 0 otherwise."}, i.readiness))
 	i.server = inject.NewServer(&inject.Injector{Config: cfg, Check: checkSidecar}, i.log, i.metrics)
 	ctx, cancel := context.WithCancel(ctx)
 	var background sync.WaitGroup
@@ -236,6 +237,14 @@ func (i *injector) admin() *http.Server {
 }
 
 var errNotTrusted = errors.New("the API server has not been told to trust the certificate yet")
+
+// readiness is ready in the form of a metric.
+func (i *injector) readiness() float64 {
+	if i.ready() != nil {
+		return 0
+	}
+	return 1
+}
 
 func (i *injector) ready() error {
 	switch {

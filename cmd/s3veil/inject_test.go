@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"s3veil/cmd/s3veil/internal/inject"
 	"s3veil/proxy/forward"
 )
 
@@ -119,7 +120,7 @@ func TestInjectServes(t *testing.T) {
 	if a.Response.Allowed || !strings.Contains(a.Response.Status.Message, `there is no key "other" under kms.keys`) {
 		t.Errorf("%+v", a)
 	}
-	for path, want := range map[string]string{"/readyz": "ready", "/healthz": "ok", "/metrics": `s3veil_inject_reviews_total{result="refused"} 1`} {
+	for path, want := range map[string]string{"/readyz": "ready", "/healthz": "ok", "/metrics": `s3veil_inject_reviews_total{result="refused"} 1`, "/metrics?": "s3veil_inject_ready 1\n"} {
 		if code, body := (&running{endpoints: at}).adminGet(t, path); code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
@@ -148,6 +149,17 @@ func TestInjectServes(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), `"result":"refused","namespace":"ns"`) {
 		t.Errorf("no line about a refused pod:\n%s", log.String())
+	}
+}
+
+func TestInjectorOnItsWayOutIsNotReady(t *testing.T) {
+	i := &injector{certs: &inject.Certificates{}}
+	if got := i.readiness(); got != 0 || i.ready() != errNotTrusted {
+		t.Errorf("%v before it is trusted", got)
+	}
+	i.draining.Store(true)
+	if got := i.readiness(); got != 0 || i.ready() != errDraining {
+		t.Errorf("%v in drain", got)
 	}
 }
 

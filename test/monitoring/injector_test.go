@@ -13,6 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,4 +96,35 @@ func scrapeInjector(t *testing.T) exposed {
 	}
 	t.Fatal("the injector does not serve:\n" + said)
 	return nil
+}
+
+// Its page names every metric of the injector and every result, and none that it does not have.
+func TestMetricsOfTheInjectorAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/install/injector.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var has, told []string
+	for name, labels := range scrapeInjector(t) {
+		if name, ok := strings.CutPrefix(name, "s3veil_inject_"); ok {
+			has = append(has, strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_count"), "_sum"))
+		}
+		if name == "s3veil_inject_reviews_total" {
+			for _, result := range labels["result"] {
+				if !strings.Contains(string(text), "`"+result+"`") {
+					t.Errorf("the page does not name the result %s", result)
+				}
+			}
+		}
+	}
+	for _, m := range regexp.MustCompile("`s3veil_inject_(\\w+)").FindAllStringSubmatch(string(text), -1) {
+		told = append(told, m[1])
+	}
+	for _, list := range []*[]string{&has, &told} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	if len(has) < 5 || !slices.Equal(has, told) {
+		t.Errorf("it has %q, the page has %q", has, told)
+	}
 }

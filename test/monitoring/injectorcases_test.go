@@ -5,9 +5,18 @@ package monitoring
 // injectorCases are those of the injector's alerts.
 var injectorCases = []alertCase{
 	{"S3veilInjectorDown", "nothing but others", []string{`up{job="x"} 1x30`, `s3veil_build_info{~,version="1"} 1x30`}, "5m", "-"},
-	{"S3veilInjectorDown", "all of them stopped answering", []string{`up{~} 1x5 0x30`, `s3veil_inject_reviews_total{~,result="failed"} 0x5 stale _x30`}, "10m", "-"},
-	{"S3veilInjectorDown", "one is left", []string{`up{~} 0x30`, `s3veil_inject_reviews_total{job="s3",instance="b",result="failed"} 0x30`}, "10m", silent},
-	{"S3veilInjectorDown", "a minute", []string{`s3veil_inject_reviews_total{~,result="failed"} 0x5 stale 0x30`}, "9m", silent},
+	{"S3veilInjectorDown", "all of them stopped answering", []string{`up{~} 1x5 0x30`, `s3veil_inject_ready{~} 1x5 stale _x30`}, "10m", "-"},
+	{"S3veilInjectorDown", "one is left", []string{`up{~} 0x30`, `s3veil_inject_ready{job="s3",instance="b"} 1x30`}, "10m", silent},
+	{"S3veilInjectorDown", "a minute", []string{`s3veil_inject_ready{~} 1x5 stale 1x30`}, "9m", silent},
+	{"S3veilInjectorDown", "all of them run, and none is ready", []string{`s3veil_inject_ready{~} 1x5 0x30`, `s3veil_inject_ready{job="s3",instance="b"} 0x35`}, "10m", "job=s3"},
+	{"S3veilInjectorDown", "one of two is ready", []string{`s3veil_inject_ready{~} 1x30`, `s3veil_inject_ready{job="s3",instance="b"} 0x30`}, "10m", silent},
+
+	{"S3veilInjectorNotReady", "one of two", []string{`s3veil_inject_ready{~} 0x30`, `s3veil_inject_ready{job="s3",instance="b"} 1x30`}, "10m", "job=s3,instance=a"},
+	{"S3veilInjectorNotReady", "on its way out", []string{`s3veil_inject_ready{~} 1x5 0x2 stale _x30`}, "12m", silent},
+
+	{"S3veilInjectorTooLate", "once", []string{`s3veil_inject_reviews_total{~,result="abandoned"} 0x5 1x30`}, "8m", "job=s3"},
+	{"S3veilInjectorTooLate", "once, later", []string{`s3veil_inject_reviews_total{~,result="abandoned"} 0x5 1x30`}, "20m", silent},
+	{"S3veilInjectorTooLate", "answered ones", []string{`s3veil_inject_reviews_total{~,result="abandoned"} 0x30`, `s3veil_inject_reviews_total{~,result="refused"} 0+1x30`}, "10m", silent},
 
 	{"S3veilInjectorReplicaGone", "its target is there, it does not answer", []string{`up{~} 1x5 0x30`, `s3veil_inject_certificate_expiry_timestamp_seconds{~} 1x5 _x30`}, "12m", "job=s3,instance=a"},
 	{"S3veilInjectorReplicaGone", "it answers", []string{`up{~} 1x30`, `s3veil_inject_certificate_expiry_timestamp_seconds{~} 1x30`}, "12m", silent},

@@ -48,6 +48,7 @@ var injectMutations = []mutation{
 	{"deep reviews", injectReview, "	if !shallow(body, maxDepth) {\n", "	if !shallow(body, len(body)) {\n"},
 	{"other objects patched", injectReview, "q.Operation == \"CREATE\" && ", ""},
 	{"long reviews", injectServer, "http.MaxBytesReader(w, r.Body, maxBody)", "r.Body"},
+	{"answers to nobody taken for answers", injectServer, "	if r.Context().Err() != nil {\n", "	if r.Context().Err() != nil && o == nil {\n"},
 	{"any content type", injectServer, "err != nil || kind != \"application/json\"", "err != nil && kind == \"\""},
 	{"TLS 1.1", injectCerts, "MinVersion: tls.VersionTLS12,", "MinVersion: tls.VersionTLS10,"},
 	{"keys that others read", injectCerts, "key, err := kms.ReadSecretFile(f.KeyFile, 64<<10)", "key, err := os.ReadFile(f.KeyFile)\n	_ = kms.ReadSecretFile"},

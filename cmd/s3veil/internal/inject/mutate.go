@@ -34,7 +34,8 @@ const (
 	resultUnchanged = "unchanged" // injected already
 	resultSkipped   = "skipped"   // not asked for
 	resultRefused   = "refused"
-	resultFailed    = "failed" // not understood
+	resultFailed    = "failed"    // not understood
+	resultAbandoned = "abandoned" // the API server has given up
 )
 
 // decide is the whole of the webhook: from a pod to its patch. always says that pods without the annotation are injected too.

@@ -43,7 +43,7 @@ func NewServer(in *Injector, log *slog.Logger, r prometheus.Registerer) *Server 
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3}}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "s3veil_inject_config_reloads_total", Help: "Reloads of the configuration by result."}, []string{"result"}),
 	}
-	for _, result := range []string{resultInjected, resultUnchanged, resultSkipped, resultRefused, resultFailed} {
+	for _, result := range []string{resultInjected, resultUnchanged, resultSkipped, resultRefused, resultFailed, resultAbandoned} {
 		s.reviews.WithLabelValues(result)
 	}
 	for _, result := range []string{"ok", "failed"} {
@@ -91,6 +91,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, always bool) {
 	case s.places <- struct{}{}:
 		defer func() { <-s.places }()
 	case <-r.Context().Done():
+		s.abandoned(begin)
 		return
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
@@ -103,6 +104,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, always bool) {
 	case errors.As(err, &long):
 		s.fail(w, http.StatusRequestEntityTooLarge, "the review is too long")
 		return
+	case r.Context().Err() != nil:
+		s.abandoned(begin)
+		return
 	case err != nil:
 		s.fail(w, http.StatusBadRequest, "the review did not arrive whole")
 		return
@@ -112,10 +116,23 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, always bool) {
 		s.fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	if r.Context().Err() != nil {
+		s.abandoned(begin)
+		return
+	}
 	s.report(r.Context(), o)
 	s.seconds.Observe(time.Since(begin).Seconds())
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(answer)
+}
+
+// abandoned counts a review whose answer nobody waits for: the API server has made the pod without, or not at all. Its time
+// belongs to those of the others, of which it may be the longest.
+func (s *Server) abandoned(begin time.Time) {
+	waited := time.Since(begin)
+	s.reviews.WithLabelValues(resultAbandoned).Inc()
+	s.seconds.Observe(waited.Seconds())
+	s.log.Warn("review abandoned", "waited", waited.Round(time.Millisecond).String())
 }
 
 // fail answers what is not a review.

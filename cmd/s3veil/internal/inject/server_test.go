@@ -2,6 +2,7 @@ package inject
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -73,6 +74,7 @@ func TestRequestsThatAreNoReviews(t *testing.T) {
 	want := `
 # HELP s3veil_inject_reviews_total Reviews by result.
 # TYPE s3veil_inject_reviews_total counter
+s3veil_inject_reviews_total{result="abandoned"} 0
 s3veil_inject_reviews_total{result="failed"} 15
 s3veil_inject_reviews_total{result="injected"} 3
 s3veil_inject_reviews_total{result="refused"} 0
@@ -82,6 +84,48 @@ s3veil_inject_reviews_total{result="unchanged"} 0
 	if err := testutil.GatherAndCompare(r, strings.NewReader(want), "s3veil_inject_reviews_total"); err != nil {
 		t.Error(err)
 	}
+}
+
+// The API server gives up while a review waits for its turn, while it arrives, and while it is decided.
+func TestReviewsThatAreGivenUpAreCounted(t *testing.T) {
+	good := reviewOf(t, readYAML(t, "testdata/pods/minimal.yaml"), "ns")
+	for name, body := range map[string]func(give func()) io.Reader{
+		"waiting": func(give func()) io.Reader { give(); return bytes.NewReader(good) },
+		"arriving": func(give func()) io.Reader {
+			return io.MultiReader(bytes.NewReader(good[:10]), lastWord{give, io.ErrUnexpectedEOF})
+		},
+		"decided": func(give func()) io.Reader { return io.MultiReader(bytes.NewReader(good), lastWord{give, io.EOF}) },
+	} {
+		var log bytes.Buffer
+		s, r := testServer(t, &log)
+		if name == "waiting" {
+			for range maxReviews {
+				s.places <- struct{}{}
+			}
+		}
+		ctx, give := context.WithCancel(t.Context())
+		q := httptest.NewRequestWithContext(ctx, "POST", PathPods, body(give))
+		q.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, q)
+		if n := testutil.ToFloat64(s.reviews.WithLabelValues(resultAbandoned)); n != 1 || w.Body.Len() > 0 {
+			t.Errorf("%s: %v counted, answered %q", name, n, w.Body)
+		}
+		if n, err := testutil.GatherAndCount(r, "s3veil_inject_review_seconds"); n != 1 || err != nil || !strings.Contains(log.String(), "review abandoned") || strings.Contains(log.String(), "pod reviewed") {
+			t.Errorf("%s: %d, %v, %s", name, n, err, &log)
+		}
+	}
+}
+
+// lastWord is the end of a body, at which something happens.
+type lastWord struct {
+	happens func()
+	err     error
+}
+
+func (l lastWord) Read([]byte) (int, error) {
+	l.happens()
+	return 0, l.err
 }
 
 // What is no new pod passes untouched, whatever a configuration of the webhook sends.
