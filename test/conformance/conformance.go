@@ -23,6 +23,9 @@ type Result struct {
 	// Reworded cases got the right status and error code, in other words than versitygw's. The texts of messages are no
 	// contract of S3's.
 	Reworded map[string]string
+	Verdicts int // some cases run twice, under one name
+	// Silent cases began and came to no verdict.
+	Silent map[string]bool
 }
 
 // admin is the program that the suite calls as ./versitygw for its admin API, which is the store's and not S3: the
@@ -59,13 +62,39 @@ func (r Run) All(ctx context.Context, more ...string) (*Result, error) {
 	return r.run(ctx, append([]string{"full-flow", "--parallel"}, more...)...)
 }
 
-// Again runs one case alone and reports whether it passes: some cases wait for a second or two and fail on a busy machine.
-func (r Run) Again(ctx context.Context, name string) (bool, error) {
-	res, err := r.run(ctx, name)
+// Alone runs one case in an empty store: some cases wait for a second or two and fail on a busy machine, and some count the
+// buckets, those that failed cases have left behind among them.
+func (r Run) Alone(ctx context.Context, name string, more ...string) (*Result, error) {
+	if err := r.empty(); err != nil {
+		return nil, err
+	}
+	return r.run(ctx, append([]string{name}, more...)...)
+}
+
+// Again reports whether a case passes alone.
+func (r Run) Again(ctx context.Context, name string, more ...string) (bool, error) {
+	res, err := r.Alone(ctx, name, more...)
 	if err != nil {
 		return false, err
 	}
 	return res.Passed[name] && res.Failed[name] == "", nil
+}
+
+// empty removes every bucket, below the store: the settings of some keep their objects.
+func (r Run) empty() error {
+	for _, below := range []string{"data", "versions", "sidecar"} {
+		dir := filepath.Join(r.Store.Dir, below)
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (r Run) run(ctx context.Context, what ...string) (*Result, error) {
@@ -96,19 +125,23 @@ func (r Run) run(ctx context.Context, what ...string) (*Result, error) {
 	return res, nil
 }
 
-var verdict = regexp.MustCompile(`^(?:\x1b\[[0-9;]*m)*(PASS|FAIL) (?:\x1b\[[0-9;]*m)*([A-Za-z0-9_]+)(?::\s*(.*))?`)
+var verdict = regexp.MustCompile(`^(?:\x1b\[[0-9;]*m)*(RUN|PASS|FAIL) +(?:\x1b\[[0-9;]*m)*([A-Za-z0-9_]+)(?::\s*(.*))?`)
 
 // wording are failures that compare nothing but the text of an error message, or the details that versitygw adds to one.
 var wording = regexp.MustCompile(`^(?:test(?: case)? \S+ failed: )?expected error (?:message|AWSAccessKeyId|Content-MD5) to be `)
 
 func parse(r io.Reader) *Result {
-	res := &Result{Passed: map[string]bool{}, Failed: map[string]string{}, Reworded: map[string]string{}}
+	res := &Result{Passed: map[string]bool{}, Failed: map[string]string{}, Reworded: map[string]string{}, Silent: map[string]bool{}}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
 		m := verdict.FindStringSubmatch(lines.Text())
 		switch {
 		case m == nil:
+			continue
+		case m[1] == "RUN":
+			res.Silent[m[2]] = true
+			continue
 		case m[1] == "FAIL" && wording.MatchString(m[3]):
 			res.Reworded[m[2]] = m[3]
 		case m[1] == "FAIL":
@@ -116,6 +149,8 @@ func parse(r io.Reader) *Result {
 		default:
 			res.Passed[m[2]] = true
 		}
+		delete(res.Silent, m[2])
+		res.Verdicts++
 	}
 	return res
 }

@@ -47,22 +47,22 @@ func suite(t *testing.T, kind string, more ...string) {
 	defer cancel()
 	run.Log = log
 	if cases := os.Getenv("S3VEIL_TEST_CASES"); cases != "" {
-		some(ctx, t, run, strings.Split(cases, ","), expected)
+		some(ctx, t, run, strings.Split(cases, ","), expected, more...)
 		return
 	}
 	res, err := run.All(ctx, more...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(res.Passed) + len(res.Failed) + len(res.Reworded); n < 600 {
-		t.Fatalf("only %d cases ran; end of the log:\n%s", n, servers.Tail(log.Name(), 4000))
+	if res.Verdicts < 600 {
+		t.Fatalf("only %d cases ran; end of the log:\n%s", res.Verdicts, servers.Tail(log.Name(), 4000))
 	}
 	for _, name := range slices.Sorted(maps.Keys(res.Failed)) {
 		if expected[name] != "" {
 			t.Logf("%s: %s", name, res.Failed[name])
 			continue
 		}
-		if good, err := run.Again(ctx, name); err != nil || !good {
+		if good, err := run.Again(ctx, name, more...); err != nil || !good {
 			t.Errorf("%s: %s (%v)", name, res.Failed[name], err)
 		}
 	}
@@ -71,13 +71,17 @@ func suite(t *testing.T, kind string, more ...string) {
 			t.Errorf("%s passes now: take it off the list", name)
 		}
 	}
-	t.Logf("%d passed, %d in other words, %d failed, as expected or not", len(res.Passed), len(res.Reworded), len(res.Failed))
+	for _, name := range slices.Sorted(maps.Keys(res.Silent)) {
+		t.Errorf("%s ended without a verdict", name)
+	}
+	t.Logf("%d verdicts: %d passed, %d in other words, %d failed, as expected or not", res.Verdicts,
+		res.Verdicts-len(res.Reworded)-len(res.Failed), len(res.Reworded), len(res.Failed))
 }
 
-// some runs the named cases one after another. They have to pass, unless the list says otherwise.
-func some(ctx context.Context, t *testing.T, run Run, cases []string, expected map[string]string) {
+// some runs the named cases one after another, each in an empty store. They have to pass, unless the list says otherwise.
+func some(ctx context.Context, t *testing.T, run Run, cases []string, expected map[string]string, more ...string) {
 	for _, name := range cases {
-		res, err := run.run(ctx, name)
+		res, err := run.Alone(ctx, name, more...)
 		switch {
 		case err != nil:
 			t.Fatal(err)
