@@ -160,6 +160,9 @@ func (c *Client) message(ctx context.Context, t *course) (*message, error) {
 		if t.p.wire == wireChunks {
 			return nil, fmt.Errorf("%w: signed chunks without a signature", errRequest)
 		}
+		if t.p.body != nil { // the signature's header elsewhere: without it the framing of a trailer is taken for the object
+			m.header = append(m.header, Field{Name: "x-amz-content-sha256", Value: t.p.sha})
+		}
 		return m, nil
 	}
 	cred, err := c.o.Credentials.Retrieve(ctx)
