@@ -6,9 +6,10 @@ import (
 
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3xml"
+	"s3veil/proxy/upstream"
 )
 
-// getObjectAttributes answers from envelope and manifest; the store is asked by HEAD only.
+// getObjectAttributes answers from envelope and manifest; the store is asked by HEAD only, while it has the object.
 func (x *exchange) getObjectAttributes() error {
 	if err := x.discardBody(); err != nil {
 		return err
@@ -27,7 +28,7 @@ func (x *exchange) getObjectAttributes() error {
 	}
 	defer resp.Body.Close()
 	if resp.Status != 200 {
-		return x.whichMissing(&x.bucket, x.answerRefusal(resp))
+		return x.attributesRefused(r, x.answerRefusal(resp))
 	}
 	o, err := x.openObject(&x.bucket, x.req.Key, resp, x.customer)
 	if err != nil {
@@ -60,6 +61,33 @@ func (x *exchange) getObjectAttributes() error {
 	}
 	x.respond(200, resp)
 	return x.xml(200, a.Append(nil))
+}
+
+// attributesRefused has the store itself say why it does not show an object: HEAD has no words, and what is said of the version of a
+// delete marker differs. Only its refusals are heard: that it does not know the operation is none.
+func (x *exchange) attributesRefused(r *read, err error) error {
+	e := s3err.From(err)
+	if e.Status != 403 && e.Status != 404 && e.Status != 405 {
+		return x.whichMissing(&x.bucket, err)
+	}
+	refusal := x.refusal
+	resp, failed := x.call(&upstream.Request{Op: string(x.req.Op), Method: "GET", Key: x.req.Key, Idempotent: true,
+		Query:  append([]upstream.Param{{Name: "attributes", Bare: true}}, r.query...),
+		Header: append(x.forwarded(isReadHeader), upstream.Field{Name: "x-amz-object-attributes", Value: "ETag"})})
+	if failed != nil {
+		return err
+	}
+	if resp.Status != 403 && resp.Status != 404 {
+		resp.Body.Close()
+		return x.whichMissing(&x.bucket, err)
+	}
+	x.refusal = nil
+	said := x.storeError(resp)
+	if e.Status == 403 && resp.Status == 404 || s3err.From(said).Code == s3err.MethodNotAllowed.Code {
+		x.refusal = refusal
+		return err
+	}
+	return said
 }
 
 // wantedAttributes reads x-amz-object-attributes.

@@ -324,9 +324,20 @@ func (x *exchange) deleteRaw(k rawKey) error {
 
 // createBucket passes and tells the client's own name of the new bucket.
 func (x *exchange) createBucket() error {
-	if err := x.pass(); err != nil {
+	if err := x.passEdited(x.sideHeaders(), x.relocation()); err != nil {
 		return err
 	}
 	x.set("location", "/"+x.req.Bucket)
 	return nil
+}
+
+// relocation turns the region that a client signs for into the store's, nil where they are one: whoever asks for it asks for here,
+// whatever the store calls that. Other regions are the store's to judge; so are all of them on AWS, where buckets would lie
+// elsewhere than was asked for.
+func (x *exchange) relocation() func(doc []byte) []byte {
+	here, there := x.auth.Region, orDefault(x.bucket.store.region, "us-east-1")
+	if here == "" || here == there || there == "auto" || x.bucket.store.data.AWS() {
+		return nil
+	}
+	return func(doc []byte) []byte { return s3xml.Relocate(doc, here, there) }
 }

@@ -211,17 +211,17 @@ func TestWhoseWordsAnAnswerHas(t *testing.T) {
 }
 
 // Rule 15 and CLIENTS.md 5: DeleteObjects goes up in a document and under a digest of s3veil's own, its ETags those of the
-// store. A condition on the size, which is the plaintext's, is refused where it stands.
+// store. A condition on the size is met by the plaintext's and goes up as the stored one, or is answered where it stands.
 func TestConditionsOfDeletions(t *testing.T) {
 	f := newFixture(t, nil)
 	for _, key := range []string{"a", "b", "c"} {
 		f.must("PUT", "/data/"+key, []byte("plain "+key))
 	}
 	list := ""
-	for _, key := range []string{"a", "b"} {
+	for _, key := range []string{"a", "b", "c"} {
 		resp, _ := f.must("HEAD", "/data/"+key, nil)
 		list += "<Object><Key>" + key + "</Key><ETag>" + strings.ReplaceAll(resp.Header.Get("ETag"), `"`, "&quot;") + "</ETag>" +
-			map[string]string{"b": "<Size>7</Size>"}[key] + "</Object>"
+			map[string]string{"b": "<Size>8</Size>", "c": "<Size>7</Size>"}[key] + "</Object>"
 	}
 	stored, _ := f.store.Get("data", "a")
 	var sent, digest string
@@ -231,12 +231,12 @@ func TestConditionsOfDeletions(t *testing.T) {
 		}
 	}})
 	_, doc := f.must("POST", "/data?delete", []byte("<Delete>"+list+"</Delete>"))
-	for _, want := range []string{"<Deleted><Key>a</Key></Deleted>", "<Error><Key>b</Key><Code>NotImplemented</Code>"} {
+	for _, want := range []string{"<Deleted><Key>a</Key></Deleted><Deleted><Key>c</Key></Deleted>", "<Error><Key>b</Key><Code>PreconditionFailed</Code>"} {
 		if !strings.Contains(string(doc), want) {
 			t.Errorf("the answer has no %s: %s", want, doc)
 		}
 	}
-	if tag := strings.Trim(stored.ETag, `"`); !strings.Contains(sent, tag) || strings.Contains(sent, tag+"-0") || strings.Contains(sent, "<Key>b</Key>") {
+	if tag := strings.Trim(stored.ETag, `"`); !strings.Contains(sent, tag) || strings.Contains(sent, tag+"-0") || strings.Contains(sent, "<Key>b</Key>") || strings.Count(sent, "<Size>39</Size>") != 1 {
 		t.Errorf("the store got %s, whose object has %s", sent, stored.ETag)
 	}
 	if sum := md5.Sum([]byte(sent)); digest != base64.StdEncoding.EncodeToString(sum[:]) {

@@ -154,9 +154,15 @@ func (x *exchange) allParts(id string) ([]s3xml.UploadedPart, error) {
 }
 
 func (x *exchange) partPage(query []upstream.Param) (*s3xml.PartList, error) {
-	resp, err := x.call(&upstream.Request{Op: "ListParts", Method: "GET", Key: x.req.Key, Header: x.forwarded(isReadHeader), Query: query, Idempotent: true})
+	req := &upstream.Request{Op: "ListParts", Method: "GET", Key: x.req.Key, Header: x.forwarded(isReadHeader), Query: query, Idempotent: true}
+	resp, err := x.call(req)
 	if err != nil {
 		return nil, err
+	}
+	if resp.Status == 403 && x.bucket.store.own {
+		if resp, err = x.ownParts(req, resp); err != nil {
+			return nil, err
+		}
 	}
 	if resp.Status != 200 {
 		return nil, x.storeError(resp)
@@ -167,6 +173,27 @@ func (x *exchange) partPage(query []upstream.Param) (*s3xml.PartList, error) {
 		return nil, err
 	}
 	return s3xml.ParseParts(doc)
+}
+
+// ownParts asks for parts that the store does not list to the client, under s3veil's own credentials: whoever may complete an
+// upload need not be able to list it. Whether he may, the store says first, so that nobody else learns of the parts.
+func (x *exchange) ownParts(req *upstream.Request, refused *upstream.Response) (*upstream.Response, error) {
+	err := x.storeError(refused)
+	if x.req.Op != "CompleteMultipartUpload" {
+		return nil, err
+	}
+	said := x.refusal
+	x.refusal = nil
+	if err := x.uploadFirst(&x.bucket, noUploads[x.req.Op], nil); err != nil {
+		return nil, err
+	}
+	resp, failed := x.callOwn(&x.bucket, req)
+	if failed == nil && resp.Status == 403 {
+		resp.Body.Close()
+		x.refusal = said
+		return nil, err
+	}
+	return resp, failed
 }
 
 // buildManifest derives the part table from the stored sizes and checks what the client says about the object.

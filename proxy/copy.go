@@ -11,15 +11,23 @@ import (
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/sse"
 	"s3veil/proxy/upstream"
+	"s3veil/sigv4"
 	"s3veil/sigv4/checksum"
 )
 
 // maxCopy is the largest source of one CopyObject, in plaintext bytes (S3 API, CopyObject).
 const maxCopy = 5 << 30
 
+// errAnonymousCopy is S3's answer to a copy without a signature, whatever is open to everybody (API reference, CopyObject and
+// UploadPartCopy: "must be authenticated and signed").
+var errAnonymousCopy = s3err.AccessDenied.Say("Anonymous users cannot copy objects. Please authenticate.")
+
 // copyObject answers CopyObject: by resealing the envelope where the DEK stays under the keys that protect it, else by
 // streaming re-encryption (FORMAT.md 10).
 func (x *exchange) copyObject() error {
+	if x.auth.Kind == sigv4.Anonymous {
+		return errAnonymousCopy
+	}
 	if err := x.chooseEncryption(); err != nil {
 		return err
 	}

@@ -10,11 +10,15 @@ import (
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/sse"
+	"s3veil/sigv4"
 	"s3veil/sigv4/checksum"
 )
 
 // uploadPartCopy seals a range of another object as a part.
 func (x *exchange) uploadPartCopy() error {
+	if x.auth.Kind == sigv4.Anonymous {
+		return s3err.AccessDenied.With(errAnonymousCopy)
+	}
 	if err := x.readPartEncryption(); err != nil {
 		return err
 	}

@@ -21,34 +21,54 @@ type copySource struct {
 	sum     *envelope.Checksum // computed for this copy, nil otherwise
 }
 
-// openSource authorises and opens the source under the copy conditions of the request.
+// openSource authorises and opens the source under the copy conditions of the request. A client that may not write the target
+// hears of that, whatever there is to say of the source.
 func (x *exchange) openSource() (*copySource, error) {
+	s, asked, err := x.askSource()
+	if err != nil && asked {
+		return nil, x.targetFirst(err)
+	}
+	return s, err
+}
+
+// askSource reports beside the source whether the store has been asked about it.
+func (x *exchange) askSource() (_ *copySource, asked bool, err error) {
 	name, err := s3op.ParseCopySource(x.head.get("x-amz-copy-source"))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	s := &copySource{name: name}
 	done := x.note.reads(name)
 	defer func() { done(s.version) }()
 	if s.b, err = x.otherBucket(name.Bucket, name.Key); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	req := &upstream.Request{Op: "HeadObject", Method: "HEAD", Bucket: s.b.name, Key: name.Key, Query: s.query(), Header: x.sourceConditions(), Idempotent: true}
 	resp, err := x.callOn(s.b.store.data, req)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer resp.Body.Close()
 	switch resp.Status {
 	case 200:
 	case 304:
-		return nil, s3err.PreconditionFailed
+		return nil, true, s3err.PreconditionFailed
 	default:
-		return nil, x.whichMissing(&s.b, sourceError(x.storeError(resp), name.VersionID))
+		return nil, true, x.missingSource(&s.b, sourceError(x.storeError(resp), name.VersionID))
 	}
 	s.version = resp.Get("x-amz-version-id")
-	s.o, err = x.openObject(&s.b, name.Key, resp, x.sourceCustomer)
-	return s, err
+	if s.o, err = x.openObject(&s.b, name.Key, resp, x.sourceCustomer); err != nil {
+		return nil, s3err.From(err).Status < 500, err
+	}
+	return s, true, nil
+}
+
+// missingSource tells a bucket that is missing from a key: a HEAD has no document.
+func (x *exchange) missingSource(b *bucket, err error) error {
+	if e := s3err.From(err); e.Status != 404 || e.Code == s3err.NoSuchBucket.Code {
+		return err
+	}
+	return x.noBucket(b, err)
 }
 
 // sourceError names what a HEAD without a body could not.

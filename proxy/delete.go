@@ -32,6 +32,8 @@ func (x *exchange) deleteObjects() error {
 		e.ETag = etag.FromClient(e.ETag)
 		allowed = append(allowed, e)
 	}
+	allowed, unmet := x.storedSizes(allowed)
+	refused = append(refused, unmet...)
 	result := s3xml.DeleteResult{}
 	var resp *upstream.Response
 	if len(allowed) > 0 || len(entries) == 0 {
@@ -60,8 +62,6 @@ func (x *exchange) mayDelete(e *s3xml.DeleteEntry) (s3err.Error, bool) {
 		return s3err.AccessDenied, false
 	case x.req.Bypass && !x.client.Allowed(s3op.Admin, x.req.Bucket, e.Key):
 		return s3err.AccessDenied, false
-	case e.Size != "": // a condition on the plaintext's size, which the store does not know
-		return s3err.NotImplemented, false
 	}
 	return s3err.Error{}, true
 }

@@ -110,7 +110,7 @@ func (x *exchange) admit() error {
 		return x.admitPreflight(router)
 	}
 	if x.req, err = router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.get); err != nil {
-		return err
+		return x.whoFirst(err)
 	}
 	checking := x.step("authenticate")
 	err = x.authenticate()
@@ -136,6 +136,23 @@ func (x *exchange) admit() error {
 		return err
 	}
 	return x.auditable()
+}
+
+// errAnonymous is S3's answer to requests that ask for a signature whatever is open to everybody.
+var errAnonymous = s3err.AccessDenied.Say("Anonymous users cannot invoke this API. Please authenticate.")
+
+// whoFirst says of an operation that there is none to those alone who have a right to ask: S3 looks at the signature first.
+func (x *exchange) whoFirst(err error) error {
+	if !errors.Is(err, s3err.NotImplemented) {
+		return err
+	}
+	if err := x.authenticate(); err != nil {
+		return err
+	}
+	if x.auth != nil && x.auth.Kind == sigv4.Anonymous {
+		return errAnonymous
+	}
+	return err
 }
 
 // serve runs the handler of an admitted request.

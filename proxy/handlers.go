@@ -24,6 +24,7 @@ func init() {
 		"ListObjects":               (*exchange).listObjects,
 		"ListObjectsV2":             (*exchange).listObjects,
 		"ListObjectVersions":        (*exchange).listObjects,
+		"DeleteObject":              (*exchange).deleteObject,
 		"DeleteObjects":             (*exchange).deleteObjects,
 		"ListBuckets":               (*exchange).listBuckets,
 		"CreateBucket":              (*exchange).createBucket,

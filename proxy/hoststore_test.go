@@ -233,3 +233,42 @@ func TestCopiesNeedTheRightToReadTagsWhereThereAreSome(t *testing.T) {
 		remove()
 	}
 }
+
+// Whoever may complete an upload need not be able to list its parts, which s3veil reads under its own credentials then; but whether
+// he may complete is the store's to say first.
+func TestCompletesWithoutTheRightToListParts(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		for _, mayComplete := range []bool{false, true} {
+			f := newFixture(t, func(set *Settings, _ *Options) {
+				u := &set.Upstreams[0]
+				if u.ClientCredentials = true; own {
+					u.OwnCredentials = u.Credentials
+				}
+				u.Credentials = nil
+			})
+			id, etags := f.upload([]byte("part"))
+			f.store.Forget()
+			f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+				byClient := !strings.Contains(c.Header.Get("Authorization"), "Credential=store/")
+				if byClient && (c.Op == "ListParts" || c.Op == "CompleteMultipartUpload" && !mayComplete) {
+					return &proxytest.Answer{Status: 403, Header: http.Header{}, Body: []byte("<Error><Code>AccessDenied</Code></Error>")}
+				}
+				return nil
+			}})
+			want := 403
+			if own && mayComplete {
+				want = 200
+			}
+			if resp, doc := f.complete(id, etags, 1); resp.StatusCode != want {
+				t.Errorf("own %v, may complete %v: %d %s", own, mayComplete, resp.StatusCode, doc)
+			}
+			if !mayComplete {
+				for _, c := range f.store.Calls() {
+					if strings.Contains(c.Header.Get("Authorization"), "Credential=store/") && c.Op == "ListParts" || strings.HasPrefix(c.Key, ".s3veil/m/") {
+						t.Errorf("own %v: %s %s for whoever may not complete", own, c.Method, c.Target)
+					}
+				}
+			}
+		}
+	}
+}

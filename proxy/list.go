@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"s3veil/crypto/envelope"
+	"s3veil/proxy/byterange"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3xml"
 	"s3veil/proxy/upstream"
@@ -134,14 +135,29 @@ func (l listedSize) apply(e *s3xml.Entry) {
 	}
 }
 
-// measureOne asks whether a listed object carries an envelope. An object that has gone meanwhile keeps its estimate.
-func (x *exchange) measureOne(e *s3xml.Entry) (listedSize, error) {
+// headListed asks for the headers of a listed object. Of a version that the list has named and HEAD does not find, its first byte
+// is asked for: versitygw answers 404 to HEAD of the versions under a null one.
+func (x *exchange) headListed(e *s3xml.Entry) (*upstream.Response, error) {
 	req := &upstream.Request{Op: "HeadObject", Method: "HEAD", Bucket: x.bucket.name, Key: e.Key, Idempotent: true}
 	if e.VersionID != "" {
 		req.Query = []upstream.Param{{Name: "versionId", Value: e.VersionID}}
 	}
 	x.accompany(req)
 	resp, err := x.ask(x.context(), x.bucket.store.data, req)
+	if err != nil || resp.Status != 404 || e.VersionID == "" {
+		return resp, err
+	}
+	resp.Body.Close()
+	req.Op, req.Method = "GetObject", "GET"
+	if e.Stored > 0 { // no range of an empty object can be satisfied
+		req.Header = append(req.Header, upstream.Field{Name: "range", Value: byterange.Format(0, 0)})
+	}
+	return x.ask(x.context(), x.bucket.store.data, req)
+}
+
+// measureOne asks whether a listed object carries an envelope. An object that has gone meanwhile keeps its estimate.
+func (x *exchange) measureOne(e *s3xml.Entry) (listedSize, error) {
+	resp, err := x.headListed(e)
 	if err != nil {
 		return listedSize{}, err
 	}
@@ -152,7 +168,7 @@ func (x *exchange) measureOne(e *s3xml.Entry) (listedSize, error) {
 	case resp.Status >= 400 && (resp.Status < 500 || resp.Status == 501) && !x.bucket.rule.AllowPlaintext && x.bucket.rule.Foreign == nil:
 		// Whoever may list need not be able to read, and not every store that lists versions has them.
 		return listedSize{sealed: true, denied: true}, nil
-	case resp.Status != 200:
+	case resp.Status != 200 && resp.Status != 206:
 		return listedSize{}, fmt.Errorf("%w: HEAD of a listed object answers %d", upstream.ErrUnavailable, resp.Status)
 	}
 	entry := resp.Get(entryName)

@@ -29,6 +29,11 @@ func (x *exchange) bucketFirst(b *bucket, err error) error {
 	if probe, ok := noUploads[x.req.Op]; ok {
 		return x.uploadFirst(b, probe, err)
 	}
+	return x.noBucket(b, err)
+}
+
+// noBucket is NoSuchBucket where HEAD says that there is none, err otherwise.
+func (x *exchange) noBucket(b *bucket, err error) error {
 	resp, failed := x.callOn(b.store.data, &upstream.Request{Op: "HeadBucket", Method: "HEAD", Bucket: b.name, Idempotent: true})
 	if failed != nil {
 		return err
@@ -38,6 +43,19 @@ func (x *exchange) bucketFirst(b *bucket, err error) error {
 		x.refusal = nil
 		return s3err.NoSuchBucket.With(err)
 	}
+	return err
+}
+
+// targetFirst names what the store has against the target of a copy whose source cannot be had, err where it has nothing: S3
+// looks at the rights to both before it looks at either. An empty part of an upload that does not exist asks for the right to
+// write and has no effect; good copies do without the question.
+func (x *exchange) targetFirst(err error) error {
+	source := x.refusal
+	x.refusal = nil
+	if said := x.uploadFirst(&x.bucket, noUploads["UploadPart"], nil); said != nil {
+		return said
+	}
+	x.refusal = source
 	return err
 }
 
@@ -57,7 +75,7 @@ const noUpload = "s3veil-none"
 // uploadFirst asks the store about an upload that does not exist: it says what comes before that, such as AccessDenied.
 func (x *exchange) uploadFirst(b *bucket, probe struct{ method, part, doc string }, err error) error {
 	req := &upstream.Request{Op: string(x.req.Op), Method: probe.method, Bucket: b.name, Key: x.req.Key, Query: uploadQuery(noUpload),
-		Header: x.sideHeaders(), Idempotent: true}
+		Header: x.forwarded(isReadHeader), Idempotent: true}
 	if probe.part != "" {
 		req.Query = uploadQuery(noUpload, upstream.Param{Name: "partNumber", Value: probe.part})
 	}

@@ -20,29 +20,32 @@ const (
 
 // pass forwards an operation re-signed. Bodies are setting documents: read whole, verified, and sent with digests of
 // s3veil's own.
-func (x *exchange) pass() error {
-	req := &upstream.Request{Op: string(x.req.Op), Method: x.head.method, Key: x.req.Key, Header: x.sideHeaders(), Query: x.passQuery()}
-	n, err := x.head.announcedLength()
+func (x *exchange) pass() error { return x.passWith(x.sideHeaders()) }
+
+// passWith is pass with headers of the caller's.
+func (x *exchange) passWith(header []upstream.Field) error { return x.passEdited(header, nil) }
+
+// passEdited is pass with headers of the caller's and a document that edit has changed; nil is none.
+func (x *exchange) passEdited(header []upstream.Field, edit func(doc []byte) []byte) error {
+	req := &upstream.Request{Op: string(x.req.Op), Method: x.head.method, Key: x.req.Key, Header: header, Query: x.passQuery()}
+	doc, sent, err := x.document()
 	if err != nil {
-		return s3err.InvalidRequest.With(err)
+		return err
 	}
-	var doc []byte
-	if n != 0 || x.promisesDocument() {
-		if x.auth != nil && x.auth.Payload.Chunked() {
-			return s3err.Request("The value of x-amz-content-sha256 header is invalid.")
+	contentType := x.head.get("content-type")
+	if edit != nil {
+		edited := edit(doc)
+		if len(doc) == 0 && len(edited) > 0 {
+			contentType = orDefault(contentType, "application/xml")
 		}
-		if doc, err = x.readAll(maxSettings, s3err.MaxMessageLengthExceeded); err != nil {
-			return err
-		}
+		doc, sent = edited, len(edited) > 0 || sent && len(doc) == 0
+	}
+	if sent {
 		sum := md5.Sum(doc)
 		req.Body = upstream.Bytes(doc)
 		req.Header = append(req.Header, upstream.Field{Name: "content-md5", Value: base64.StdEncoding.EncodeToString(sum[:])})
-		if ct := x.head.get("content-type"); ct != "" {
-			req.Header = append(req.Header, upstream.Field{Name: "content-type", Value: ct})
-		}
-	} else if x.body == nil {
-		if _, err := x.openBody(); err != nil {
-			return err
+		if contentType != "" {
+			req.Header = append(req.Header, upstream.Field{Name: "content-type", Value: contentType})
 		}
 	}
 	req.Idempotent = x.head.method == "GET" || x.head.method == "HEAD" || x.head.method == "PUT"
@@ -54,6 +57,25 @@ func (x *exchange) pass() error {
 		x.warnOfRisk(doc)
 	}
 	return x.relayAnswer(resp)
+}
+
+// document is the setting document of a request that passes, and whether there is one: it may be empty.
+func (x *exchange) document() (doc []byte, sent bool, err error) {
+	n, err := x.head.announcedLength()
+	if err != nil {
+		return nil, false, s3err.InvalidRequest.With(err)
+	}
+	if n == 0 && !x.promisesDocument() {
+		if x.body == nil {
+			_, err = x.openBody()
+		}
+		return nil, false, err
+	}
+	if x.auth != nil && x.auth.Payload.Chunked() {
+		return nil, false, s3err.Request("The value of x-amz-content-sha256 header is invalid.")
+	}
+	doc, err = x.readAll(maxSettings, s3err.MaxMessageLengthExceeded)
+	return doc, err == nil, err
 }
 
 // promisesDocument reports whether a write without a body says what its body is: SDKs do so when the caller left a setting

@@ -20,7 +20,7 @@ type Config struct {
 	Domains []string `yaml:"domains"`
 	// Networks (CIDR) of load balancers whose X-Forwarded-For and X-Forwarded-Proto count. X-Forwarded-Host never does.
 	TrustProxies []string `yaml:"trust_proxies"`
-	// Regions accepted in the scope of a client's signature; `"*"` any; left out: those of the upstreams.
+	// Regions accepted in the scope of a client's signature; `"*"` any; left out: those of the upstreams. A client that makes a bucket in the region that it signs for makes it in the store's.
 	Regions []string `yaml:"regions"`
 	// The store named `default`.
 	Upstream Upstream `yaml:"upstream"`

@@ -58,6 +58,7 @@ var (
 	InvalidRequest               = Error{Code: "InvalidRequest", Status: 400, Message: "Invalid Request."}
 	InvalidBucketName            = Error{Code: "InvalidBucketName", Status: 400, Message: "The specified bucket is not valid."}
 	InvalidURI                   = Error{Code: "InvalidURI", Status: 400, Message: "The specified URI couldn't be parsed."}
+	KeyClimbs                    = Error{Code: "400", Status: 400, Message: "Bad Request"} // S3 says no more than that; SDKs name it so
 	KeyTooLongError              = Error{Code: "KeyTooLongError", Status: 400, Message: "Your key is too long."}
 	MetadataTooLarge             = Error{Code: "MetadataTooLarge", Status: 400, Message: "Your metadata headers exceed the maximum allowed metadata size"}
 	RequestHeaderSectionTooLarge = Error{Code: "RequestHeaderSectionTooLarge", Status: 400, Message: "Your request header section exceeds the maximum allowed size."}

@@ -47,7 +47,7 @@ func ParseCopySource(value string) (CopySource, error) {
 		return c, s3err.Argument("Invalid copy source object key", "x-amz-copy-source", key)
 	}
 	if err := CheckKey(key); err != nil {
-		if errors.Is(err, s3err.InvalidURI) {
+		if errors.Is(err, s3err.InvalidURI) || errors.Is(err, s3err.KeyClimbs) {
 			err = s3err.Argument("Invalid copy source object key", "x-amz-copy-source", key)
 		}
 		return c, err

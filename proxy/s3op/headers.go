@@ -35,6 +35,7 @@ var (
 	mfaHeaders          = []string{"x-amz-mfa"}
 	governanceHeaders   = []string{"x-amz-bypass-governance-retention", "x-amz-mfa"}
 	deleteHeaders       = join(governanceHeaders, []string{"if-match", "x-amz-if-match-last-modified-time"})
+	deleteOwn           = []string{"x-amz-if-match-size"}
 	abortHeaders        = []string{"x-amz-if-match-initiated-time"}
 	listHeaders         = []string{"x-amz-optional-object-attributes"}
 	documentHeaders     = []string{"content-type"}

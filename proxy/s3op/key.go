@@ -126,14 +126,16 @@ func decodeKey(raw string) (string, error) {
 }
 
 // CheckKey refuses keys that S3 refuses, wherever they stand: longer than MaxKey bytes (KeyTooLongError), not UTF-8, or
-// with more ".." than components before them (InvalidURI; "Naming Amazon S3 objects" in the S3 user guide), which a
+// with more ".." than components before them (KeyClimbs; "Naming Amazon S3 objects" in the S3 user guide), which a
 // path-cleaning store would take for another bucket.
 func CheckKey(key string) error {
 	switch {
 	case len(key) > MaxKey:
 		return s3err.KeyTooLong(len(key), MaxKey)
-	case !utf8.ValidString(key), climbs(key):
+	case !utf8.ValidString(key):
 		return s3err.InvalidURI
+	case climbs(key):
+		return s3err.KeyClimbs
 	}
 	return nil
 }

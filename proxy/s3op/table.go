@@ -44,7 +44,7 @@ var objectOps = map[Op]Info{
 	},
 	DeleteObject: {
 		Class: Delete, Treatment: Pass, Object: true,
-		Query: []string{"versionId"}, Headers: deleteHeaders, Own: payloadHeaders, Guarded: true,
+		Query: []string{"versionId"}, Headers: deleteHeaders, Own: join(payloadHeaders, deleteOwn), Guarded: true,
 	},
 	DeleteObjects: {Class: Delete, Treatment: Rewrite, Headers: governanceHeaders, Own: payloadHeaders, Guarded: true},
 }

@@ -187,8 +187,7 @@ func AppendComplete(dst []byte, parts []CompletedPart) []byte {
 	return end(dst, "CompleteMultipartUpload")
 }
 
-// AppendDelete writes Delete for the store; ETags are the store's. A Size condition is about plaintext and is left out:
-// the caller has answered such entries itself.
+// AppendDelete writes Delete for the store; ETags and sizes are the store's.
 func AppendDelete(dst []byte, entries []DeleteEntry, quiet bool) []byte {
 	dst = open(dst, "Delete")
 	for i := range entries {
@@ -198,6 +197,7 @@ func AppendDelete(dst []byte, entries []DeleteEntry, quiet bool) []byte {
 		dst = optional(dst, "VersionId", e.VersionID)
 		dst = optional(dst, "ETag", e.ETag)
 		dst = optional(dst, "LastModifiedTime", e.LastModifiedTime)
+		dst = optional(dst, "Size", e.Size)
 		dst = end(dst, "Object")
 	}
 	if quiet {

@@ -99,6 +99,9 @@ func defaultTo[T comparable](v *T, d T) {
 	}
 }
 
+// AWS reports whether the store is S3 of AWS, where a region is a place and not a word.
+func (c *Client) AWS() bool { return c.end.aws() }
+
 // host returns the connection pool of an address of the endpoint's service.
 func (c *Client) host(addr string) (*fasthttp.HostClient, error) {
 	c.mu.Lock()

@@ -10,7 +10,7 @@ const (
 )
 
 func init() {
-	filters[hoists], filters[sweeps] = "HeadersInURLs", "DeleteBucket"
+	filters[hoists], filters[sweeps] = "HeadersInURLs", "DeleteBucket|RegionsOfAWS"
 	mutations = append(mutations, hoistedMutations...)
 }
 
