@@ -50,11 +50,7 @@ func (x *exchange) addBuckets(o *store, all *s3xml.BucketList) error {
 		if err != nil {
 			return err
 		}
-		if resp.Status != 200 {
-			return x.storeError(resp)
-		}
-		doc, err := x.readDocument(resp)
-		resp.Body.Close()
+		doc, err := x.okDocument(resp)
 		if err != nil {
 			return err
 		}
@@ -263,11 +259,7 @@ func (x *exchange) openUploads() ([]s3xml.Upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	if resp.Status != 200 {
-		return nil, x.storeError(resp)
-	}
-	defer resp.Body.Close()
-	doc, err := x.readDocument(resp)
+	doc, err := x.okDocument(resp)
 	if err != nil {
 		return nil, err
 	}
@@ -296,11 +288,7 @@ func (x *exchange) rawVersions(after string) ([]rawKey, bool, error) {
 			return nil, false, err
 		}
 	}
-	if resp.Status != 200 {
-		return nil, false, x.storeError(resp)
-	}
-	defer resp.Body.Close()
-	doc, err := x.readDocument(resp)
+	doc, err := x.okDocument(resp)
 	if err != nil {
 		return nil, false, err
 	}

@@ -164,11 +164,7 @@ func (x *exchange) partPage(query []upstream.Param) (*s3xml.PartList, error) {
 			return nil, err
 		}
 	}
-	if resp.Status != 200 {
-		return nil, x.storeError(resp)
-	}
-	defer resp.Body.Close()
-	doc, err := x.readDocument(resp)
+	doc, err := x.okDocument(resp)
 	if err != nil {
 		return nil, err
 	}
@@ -234,11 +230,7 @@ func (c *completion) complete() (*upstream.Response, s3xml.Result, error) {
 	if err != nil {
 		return nil, s3xml.Result{}, err
 	}
-	if resp.Status != 200 {
-		return nil, s3xml.Result{}, c.x.storeError(resp)
-	}
-	defer resp.Body.Close()
-	doc, err := c.x.readDocument(resp)
+	doc, err := c.x.okDocument(resp)
 	if err != nil {
 		return nil, s3xml.Result{}, err
 	}

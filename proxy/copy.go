@@ -175,11 +175,7 @@ func (x *exchange) resealCopy(src *copySource, fields, extra []upstream.Field) (
 	if err != nil {
 		return nil, err
 	}
-	if resp.Status != 200 {
-		return nil, x.storeError(resp)
-	}
-	defer resp.Body.Close()
-	doc, err := x.readDocument(resp)
+	doc, err := x.okDocument(resp)
 	if err != nil {
 		return nil, err
 	}

@@ -77,11 +77,7 @@ func (x *exchange) forwardDelete(entries []s3xml.DeleteEntry) (*upstream.Respons
 	if err != nil {
 		return nil, s3xml.DeleteResult{}, err
 	}
-	if resp.Status != 200 {
-		return nil, s3xml.DeleteResult{}, x.storeError(resp)
-	}
-	defer resp.Body.Close()
-	doc, err := x.readDocument(resp)
+	doc, err := x.okDocument(resp)
 	if err != nil {
 		return nil, s3xml.DeleteResult{}, err
 	}

@@ -69,6 +69,15 @@ func (x *exchange) sentDocument(n int64) ([]byte, error) {
 	return make([]byte, n), nil
 }
 
+// okDocument reads the document of an answer with status 200, and ends the answer. Any other status is the store's error.
+func (x *exchange) okDocument(resp *upstream.Response) ([]byte, error) {
+	if resp.Status != 200 {
+		return nil, x.storeError(resp)
+	}
+	defer resp.Body.Close()
+	return x.readDocument(resp)
+}
+
 // readDocument reads an answer of the store that is held whole. The charge for the one before it ends.
 func (x *exchange) readDocument(resp *upstream.Response) ([]byte, error) {
 	x.documents.answered()

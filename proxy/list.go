@@ -47,11 +47,7 @@ func (x *exchange) listPage(query []upstream.Param) (*s3xml.List, *upstream.Resp
 	if err != nil {
 		return nil, nil, err
 	}
-	if resp.Status != 200 {
-		return nil, nil, x.storeError(resp)
-	}
-	defer resp.Body.Close()
-	doc, err := x.readDocument(resp)
+	doc, err := x.okDocument(resp)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -225,11 +221,7 @@ func (x *exchange) listMultipartUploads() error {
 	if err != nil {
 		return err
 	}
-	if resp.Status != 200 {
-		return x.storeError(resp)
-	}
-	defer resp.Body.Close()
-	doc, err := x.readDocument(resp)
+	doc, err := x.okDocument(resp)
 	if err != nil {
 		return err
 	}

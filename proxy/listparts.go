@@ -22,11 +22,7 @@ func (x *exchange) listParts() error {
 	if err != nil {
 		return err
 	}
-	if resp.Status != 200 {
-		return x.storeError(resp)
-	}
-	defer resp.Body.Close()
-	doc, err := x.readDocument(resp)
+	doc, err := x.okDocument(resp)
 	if err != nil {
 		return err
 	}

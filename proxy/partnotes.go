@@ -118,11 +118,7 @@ func (x *exchange) notePage(op string, query ...upstream.Param) ([]rawKey, bool,
 	if err != nil {
 		return nil, false, err
 	}
-	if resp.Status != 200 {
-		return nil, false, x.storeError(resp)
-	}
-	defer resp.Body.Close()
-	doc, err := x.readDocument(resp)
+	doc, err := x.okDocument(resp)
 	if err != nil {
 		return nil, false, err
 	}
