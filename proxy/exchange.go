@@ -109,7 +109,7 @@ func (x *exchange) admit() error {
 	if x.head.method == "OPTIONS" {
 		return x.admitPreflight(router)
 	}
-	if x.req, err = router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.get); err != nil {
+	if x.req, err = router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.joined); err != nil {
 		return x.whoFirst(err)
 	}
 	checking := x.step("authenticate")

@@ -1,14 +1,42 @@
 package proxy
 
 import (
+	"bufio"
 	"encoding/base64"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/kms"
+	"s3veil/proxy/policy"
+	"s3veil/proxy/s3op"
 )
+
+// Of a bypass that stands there twice, the store gets both: what is not a plain no in any of them needs the right to it.
+func TestRepeatedBypassesNeedTheRight(t *testing.T) {
+	f := newFixture(t, func(set *Settings, _ *Options) {
+		set.Clients[0].Policy.Rules = []policy.Rule{{Buckets: []string{"data"}, Actions: []s3op.Class{s3op.Read, s3op.Write, s3op.Delete}}}
+	})
+	const bypass = "x-amz-bypass-governance-retention"
+	for _, c := range []struct {
+		values []string
+		status int
+	}{{[]string{"false"}, 204}, {[]string{"false", "true"}, 403}, {[]string{"true", "false"}, 403}, {[]string{"", "true"}, 403}} {
+		var header []string
+		for _, v := range c.values {
+			header = append(header, bypass, v)
+		}
+		conn := f.dial()
+		_, _ = io.WriteString(conn, f.head("DELETE", "/data/key", unsigned, header...))
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != c.status {
+			t.Errorf("%q: %v, %v", c.values, resp, err)
+		}
+	}
+}
 
 // At least one store keeps buckets, uploads and versions in directories and takes names and ids as they come. What would lead
 // out of a bucket there reaches no store, wherever it stands: in a document, as the id of an upload in any form, of a version.

@@ -180,12 +180,16 @@ func sameMAC(secret Secret, text []byte, signature string) bool {
 
 // stringToSignV2 is method, Content-MD5, Content-Type, date, x-amz-* headers and resource.
 func (s *scratch) stringToSignV2(r *Request, c *claimV2) ([]byte, *Error) {
+	typed := false
 	for _, f := range r.Header {
 		switch {
 		case f.Name == "content-md5":
 			c.contentMD5 = f.Value
 		case f.Name == "content-type":
-			c.contentType = f.Value
+			if typed { // the string to sign has room for one, and a URL that binds it must not be used with another one beside it
+				return nil, fail(codeInvalidRequest, "header %q is repeated", f.Name)
+			}
+			c.contentType, typed = f.Value, true
 		case strings.HasPrefix(f.Name, amzPrefix):
 			c.amz = append(c.amz, f)
 		}

@@ -61,6 +61,28 @@ func TestPublishedExamplesOfVersion2(t *testing.T) {
 	}
 }
 
+// A signature covers one Content-Type: whoever holds a URL for images cannot add another type in front or behind.
+func TestVersion2BindsTheContentType(t *testing.T) {
+	const expires = "1175139620"
+	r := func(types ...string) *Request {
+		var header []string
+		for _, kind := range types {
+			header = append(header, "content-type:"+kind)
+		}
+		return &Request{Method: "PUT", Path: "/b/k", Host: "h", Header: fields(header...), Query: "AWSAccessKeyId=" + exampleKey +
+			"&Signature=" + url.QueryEscape(signV2("PUT\n\nimage/png\n"+expires+"\n/b/k")) + "&Expires=" + expires}
+	}
+	v := verifierAt(time.Unix(1175139000, 0), mayUseV2())
+	if _, err := v.Verify(r("image/png")); err != nil {
+		t.Errorf("the type that was signed: %v", err)
+	}
+	for _, types := range [][]string{{"text/html", "image/png"}, {"image/png", "text/html"}, {"image/png", "image/png"}, {"text/html"}, {}} {
+		if _, err := v.Verify(r(types...)); err == nil {
+			t.Errorf("%q is accepted", types)
+		}
+	}
+}
+
 // signV2 is an independent signer: a string to sign and its signature.
 func signV2(text string) string {
 	h := hmac.New(sha1.New, []byte(exampleSecret))

@@ -20,8 +20,8 @@ const (
 	object
 )
 
-// Route parses a request. rawPath and rawQuery are as they stood on the wire, rawQuery without "?". header returns the
-// first value of a request header by lower-case name. Errors are s3err values; the Request is filled as far as it was
+// Route parses a request. rawPath and rawQuery are as they stood on the wire, rawQuery without "?". header returns all
+// values of a request header by lower-case name, joined. Errors are s3err values; the Request is filled as far as it was
 // understood, its Op too when the operation is known and refused.
 func (r *Router) Route(method, host, rawPath, rawQuery string, header func(name string) string) (Request, error) {
 	var q Request

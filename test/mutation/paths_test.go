@@ -35,6 +35,7 @@ func init() {
 		mutation{"whole objects fill the budget", buffers, "return total / 4 * 3", "return total"},
 		mutation{"plaintext of whole objects stays", buffers, "		clear(slab[:n])\n		b.give(slab)\n		b.whole", "		b.give(slab)\n		b.whole"},
 		mutation{"delayed objects not charged", "proxy/foreign.go", "s3ec.DelayedBuffer+heldBack", "0"},
+		mutation{"another content type beside the signed one", version, "			if typed {", "			if typed && f.Value == \"-\" {"},
 		mutation{"forms as long as their variables make them", forms, "if total > maxFormHead {", "if total < 0 {"},
 	)
 }
