@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"s3veil/proxy/proxytest"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"s3veil/proxy/proxytest"
+	"s3veil/sigv4/checksum"
 )
 
 func TestUploadsUnderACustomerKey(t *testing.T) {
@@ -120,6 +122,12 @@ func TestCompletesWithoutTheCustomerKey(t *testing.T) {
 			t.Errorf("%d bytes", len(got))
 		} else {
 			f.says("GET", resp, customerSays(appKey)...)
+		}
+		if c.form == UploadIDState { // the notes of the parts opened without the key
+			resp, _ := f.must("HEAD", "/data/key", nil, append(own, "x-amz-checksum-mode", "ENABLED")...)
+			if got := resp.Header.Get("x-amz-checksum-crc64nvme"); got != sumOf(checksum.CRC64NVME, bigPart, partThree) {
+				t.Errorf("checksum %q", got)
+			}
 		}
 		if c.form == UploadIDToken { // overwritten since: the answer to a repeated Complete is S3's
 			memory.Disable("main.2", false)
