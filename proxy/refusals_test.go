@@ -153,3 +153,22 @@ func TestRegionsOfAWSArePlaces(t *testing.T) {
 		}
 	}
 }
+
+// TestForwardedClientsMakeBuckets: the region of the host that a client of the forward port asks for is that of the store behind it.
+func TestForwardedClientsMakeBuckets(t *testing.T) {
+	f := newForwarded(t, nil)
+	c := f.connect()
+	for bucket, doc := range map[string]string{
+		"made":  "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>",
+		"other": "<CreateBucketConfiguration><LocationConstraint>ap-south-1</LocationConstraint></CreateBucketConfiguration>",
+	} {
+		f.store.Forget()
+		if resp, body := c.ask("PUT", f.plain("PUT", "s3.eu-west-1.amazonaws.com", "/"+bucket, doc)); resp.StatusCode != 200 {
+			t.Fatalf("%s: %d %s", bucket, resp.StatusCode, body)
+		}
+		calls := f.store.Calls("CreateBucket")
+		if sent := string(calls[0].Body); (bucket == "made") != (sent == "") || bucket == "other" && sent != doc {
+			t.Errorf("%s: the store is asked for %q", bucket, sent)
+		}
+	}
+}

@@ -17,8 +17,8 @@ import (
 	"github.com/minio/crc64nvme"
 )
 
-// ErrNeedsSignature is a large body without a signature for a store that does not verify checksum trailers: nothing would
-// tell the store that it was cut off.
+// ErrNeedsSignature is a streamed body without a signature for a store that does not verify checksum trailers: nothing would
+// tell the store that it was cut off. One that is held carries its digests.
 var ErrNeedsSignature = errors.New("upstream: a large body needs a signature")
 
 // smallHash is the size up to which a body carries one SHA-256, whatever the mode (DATAPATH.md 7.1).
@@ -53,7 +53,7 @@ func (c *Client) prepare(ctx context.Context, r *Request) (*payload, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Body.Len() <= smallHash {
+	if r.Body.Len() <= smallHash || mode == Chunks && r.Unsigned && r.isObject() && r.Body.Replay() {
 		return hashed(r, mode)
 	}
 	switch {
@@ -90,7 +90,7 @@ func (c *Client) modeOf(ctx context.Context, r *Request) (PayloadMode, error) {
 
 // hashed sends a small body from memory. A part of an upload that announced a checksum has to have one, also where no
 // trailer carries it, and buckets with a default retention ask for one of every object; a lock in the request asks for
-// Content-MD5 at stores that know nothing else.
+// Content-MD5 at stores that know nothing else, and so does the body of a request without a signature, which would hold the SHA-256.
 func hashed(r *Request, mode PayloadMode) (*payload, error) {
 	data, ok := r.Body.(Bytes)
 	if !ok {
@@ -111,7 +111,7 @@ func hashed(r *Request, mode PayloadMode) (*payload, error) {
 	if mode == Trailer && !r.carries("x-amz-checksum-") {
 		p.sum = checksumText(crc64nvme.Checksum(data))
 	}
-	if r.isObject() && r.carries("x-amz-object-lock-") && !r.carries("content-md5") {
+	if r.isObject() && (r.carries("x-amz-object-lock-") || r.Unsigned && mode != Trailer) && !r.carries("content-md5") {
 		sum := md5.Sum(data)
 		p.md5 = base64.StdEncoding.EncodeToString(sum[:])
 	}

@@ -2,6 +2,9 @@ package upstream
 
 import (
 	"bytes"
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
 	"io"
 	"net/http"
 	"testing"
@@ -39,4 +42,33 @@ func (n streamOf) Replay() bool { return false }
 func (n streamOf) WriteTo(w io.Writer) (int64, error) {
 	written, err := w.Write(make([]byte, n))
 	return int64(written), err
+}
+
+// TestUnsignedBodiesThatAreHeldCarryDigests: a store that verifies no trailers gets them up to what is held, with digests that tell it
+// when they were cut off. A stream has none to give.
+func TestUnsignedBodiesThatAreHeldCarryDigests(t *testing.T) {
+	for _, mode := range []PayloadMode{Chunks, Trailer} {
+		for _, n := range []int{100, 500_000} {
+			data := make([]byte, n) // as the stream has
+			sum := md5.Sum(data)
+			s := answering(t, func(r *http.Request, body []byte) string {
+				if got := r.Header.Get("Content-Md5"); (got == base64.StdEncoding.EncodeToString(sum[:])) != (mode == Chunks) {
+					t.Errorf("%v, %d bytes: content-md5 %q", mode, n, got)
+				}
+				if got := r.Header.Get("X-Amz-Content-Sha256"); (got == hexSum(data)) != (mode == Chunks || n <= smallHash) {
+					t.Errorf("%v, %d bytes: sha256 %q", mode, n, got)
+				}
+				return reply(200, "")
+			})
+			c := newClient(t, s.url(), func(o *Options) { o.Credentials, o.Payload = static{AccessKey: "AK", Secret: "s"}, mode })
+			r := &Request{Op: "PutObject", Method: http.MethodPut, Bucket: "b", Key: "k", Unsigned: true, Body: Bytes(data)}
+			if status, _, err := do(t, c, r); status != 200 || err != nil {
+				t.Errorf("%v, %d bytes: %d %v", mode, n, status, err)
+			}
+			r.Body = streamOf(n)
+			if _, _, err := do(t, c, r); errors.Is(err, ErrNeedsSignature) != (mode == Chunks && n > smallHash) {
+				t.Errorf("%v, a stream of %d bytes: %v", mode, n, err)
+			}
+		}
+	}
 }

@@ -26,6 +26,8 @@ func init() {
 		mutation{"deletes of many objects of another size", sizeDeletes, "		if failed[i] != nil {\n", "		if failed[i] != nil && e.Size == \"-\" {\n"},
 		mutation{"parts told to whoever may not complete", completions, "	if err := x.uploadFirst(&x.bucket, noUploads[x.req.Op], nil); err != nil {\n", "	if err := x.uploadFirst(&x.bucket, noUploads[x.req.Op], nil); err != nil && x.refusal == nil && x.storeID == \"-\" {\n"},
 		mutation{"unsigned bodies of unknown framing", sending, "		if t.p.body != nil { //", "		if t.p.body != nil && t.tries < 0 { //"},
+		mutation{"unsigned streams without a check", "proxy/upstream/payload.go", "		return nil, ErrNeedsSignature\n", "		return &payload{body: r.Body, sha: shaUnsigned}, nil\n"},
+		mutation{"unsigned bodies without a digest that all stores verify", "proxy/upstream/payload.go", " || r.Unsigned && mode != Trailer)", ")"},
 		mutation{"unknown clients learn what there is", exchanges, "	if err := x.authenticate(); err != nil {\n		return err\n	}\n	if x.auth != nil &&", "	if x.auth != nil &&"},
 		mutation{"buckets in another place on AWS", sweeps, " || x.bucket.store.data.AWS()", ""},
 	)

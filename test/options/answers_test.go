@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -19,13 +18,8 @@ import (
 	"s3veil/test/suite"
 )
 
-// stores are the kinds of stores that this run has without further programs.
-func stores() []string {
-	if os.Getenv(servers.MinIOVar) != "" {
-		return []string{servers.Versity, servers.MinIO}
-	}
-	return []string{servers.Versity}
-}
+// kinds are the stores that this run has: those of other programs in the long runs alone.
+var kinds = []string{servers.Versity}
 
 // byClients lets the store decide who may do what, as it does without s3veil, for its own users and for everybody.
 func byClients(store *servers.Store, users ...string) func(map[string]any) {
@@ -46,7 +40,7 @@ func byClients(store *servers.Store, users ...string) func(map[string]any) {
 
 // A condition on the size of what is deleted is one on the plaintext, over stores that know it and over stores that do not.
 func TestDeletesUnderConditionsOnTheSize(t *testing.T) {
-	for _, kind := range stores() {
+	for _, kind := range kinds {
 		cl, ctx := s3veil.MustStart(t, s3veil.Options{Store: servers.MustShared(t, kind)}), context.Background()
 		c := cl.Client()
 		bucket := create(t, c, unique("d"))
@@ -89,7 +83,7 @@ func TestDeletesUnderConditionsOnTheSize(t *testing.T) {
 
 // A client of another region than the store's makes buckets as it does without s3veil.
 func TestBucketsOfClientsInOtherRegions(t *testing.T) {
-	for _, kind := range stores() {
+	for _, kind := range kinds {
 		cl := s3veil.MustStart(t, s3veil.Options{Store: servers.MustShared(t, kind), Configure: func(config map[string]any) { config["regions"] = []string{"*"} }})
 		for _, region := range []string{"eu-west-1", servers.Region} {
 			c := cl.Client(once, func(o *s3.Options) { o.Region = region })
@@ -117,7 +111,7 @@ func TestBucketsOfClientsInOtherRegions(t *testing.T) {
 
 // What everybody may write to the store is written whole, whatever its length: the store reads the framing for what it is.
 func TestUnsignedUploadsOfAnyLength(t *testing.T) {
-	for _, kind := range stores() {
+	for _, kind := range kinds {
 		store, ctx := servers.MustShared(t, kind), context.Background()
 		cl := s3veil.MustStart(t, s3veil.Options{Store: store, AccessKey: store.AccessKey, SecretKey: store.SecretKey, Configure: byClients(store)})
 		c := cl.Client()
@@ -128,7 +122,11 @@ func TestUnsignedUploadsOfAnyLength(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, n := range []int{0, 100, 20_000, 500_000, 3 << 20, 9 << 20} {
+		lengths := []int{0, 100, 20_000, 500_000, 3 << 20, 9 << 20}
+		if kind == servers.RGW { // verifies no trailers: streams need a signature there
+			lengths = lengths[:4]
+		}
+		for _, n := range lengths {
 			body := suite.Data(n, uint64(n))
 			r, _ := http.NewRequest("PUT", cl.Endpoint()+"/"+bucket+"/k", bytes.NewReader(body))
 			resp, err := http.DefaultClient.Do(r)
@@ -148,6 +146,9 @@ func TestUnsignedUploadsOfAnyLength(t *testing.T) {
 		body := suite.Data(5<<20, 1)
 		nobody := cl.Client(once, func(o *s3.Options) { o.Credentials = aws.AnonymousCredentials{} })
 		part, err := nobody.UploadPart(ctx, &s3.UploadPartInput{Bucket: &bucket, Key: aws.String("parts"), UploadId: made.UploadId, PartNumber: aws.Int32(1), Body: bytes.NewReader(body)})
+		if kind == servers.RGW && code(err) == "AccessDenied" {
+			continue
+		}
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
