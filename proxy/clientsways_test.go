@@ -244,6 +244,44 @@ func TestConditionsOfDeletions(t *testing.T) {
 	}
 }
 
+// Rule 28: whether somebody else was first (412) or is at it now (409) decides what a client does next: the store's word, whatever
+// the way of writing.
+func TestConflictsAndFailedConditionsStayApart(t *testing.T) {
+	f := newFixture(t, func(_ *Settings, o *Options) { o.Limits.HeldBody = 1 << 10 })
+	f.must("PUT", "/data/source", []byte("plain"))
+	id := f.startUpload("/data/mp")
+	part, _ := f.must("PUT", "/data/mp?partNumber=1&uploadId="+id, []byte("plain"))
+	list := []byte(`<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>` + part.Header.Get("ETag") + `</ETag></Part></CompleteMultipartUpload>`)
+	for code, status := range map[string]int{"PreconditionFailed": 412, "ConditionalRequestConflict": 409, "NoSuchKey": 404} {
+		remove := f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+			if c.Header.Get("If-None-Match") == "*" {
+				return proxytest.Fail(status, code)
+			}
+			return nil
+		}})
+		for what, c := range map[string]struct {
+			method, target string
+			body           []byte
+			header         []string
+		}{
+			"small":    {"PUT", "/data/key", []byte("x"), nil},
+			"streamed": {"PUT", "/data/key", make([]byte, 300_000), nil},
+			"complete": {"POST", "/data/mp?uploadId=" + id, list, nil},
+			"copy":     {"PUT", "/data/key", nil, []string{"x-amz-copy-source", "/data/source"}},
+		} {
+			resp, doc := f.do(c.method, c.target, c.body, append(c.header, "if-none-match", "*")...)
+			if resp.StatusCode != status || !strings.Contains(string(doc), "<Code>"+code+"</Code>") {
+				t.Errorf("%s, %s: %d %s", what, code, resp.StatusCode, doc)
+			}
+		}
+		remove()
+	}
+	if _, ok := f.store.Get("data", "key"); ok {
+		t.Error("a refused write has left an object")
+	}
+	f.must("POST", "/data/mp?uploadId="+id, list, "if-none-match", "*")
+}
+
 // Rule 25: repeated lines of metadata are one value, joined by commas, whatever the case of their names.
 func TestRepeatedMetadataIsJoined(t *testing.T) {
 	f := newFixture(t, nil)

@@ -209,6 +209,7 @@ func TestHeadersOfObjectsComeBack(t *testing.T) {
 		"X-Amz-Archive-Status": "ARCHIVE_ACCESS", "X-Amz-Website-Redirect-Location": "/other", "X-Amz-Request-Charged": "requester",
 		"X-Amz-Expiration": `expiry-date="Fri, 21 Dec 2033 00:00:00 GMT", rule-id="r"`, "X-Amz-Replication-Status": "COMPLETED", "X-Amz-Tagging-Count": "2",
 		"X-Amz-Missing-Meta": "1", "X-Amz-Object-Lock-Mode": "GOVERNANCE", "X-Amz-Object-Lock-Legal-Hold": "ON", "X-Amz-Version-Id": "v1",
+		"Vary": "Origin, Access-Control-Request-Headers", "Access-Control-Allow-Origin": "https://app.example",
 	}
 	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
 		if c.Key == "key" {

@@ -42,6 +42,13 @@ func TestOldClients(t *testing.T) {
 		}
 		w.Close()
 	}
+	// Nobody has to understand another expectation; a body that comes with it is taken (RFC 9110 10.1.1).
+	w = s.Dial()
+	io.WriteString(w, s.Head("PUT", "/"+s.Bucket+"/e", "UNSIGNED-PAYLOAD", nil)+"Content-Length: 5\r\nExpect: other\r\n\r\nhello")
+	if status, text := w.Answer(); status != 200 {
+		t.Errorf("another expectation: %d %s", status, text)
+	}
+	w.Close()
 	// An old client that announces and does not wait gets its answer too.
 	w = s.Dial()
 	io.WriteString(w, s.Head("PUT", "/"+s.Bucket+"/e", "UNSIGNED-PAYLOAD", nil)+"Content-Length: 5\r\nExpect: 100-continue\r\n\r\nhello")

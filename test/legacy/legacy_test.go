@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -94,5 +95,39 @@ func TestApplicationWithRoleCredentials(t *testing.T) {
 		if all, err := os.ReadFile(s.log); err != nil || strings.Contains(string(all), "token of the cloud") {
 			t.Error("the session token is logged")
 		}
+	}
+}
+
+// With a users_file the proxy's URL carries name and password, for objects as for tunnels; without them, or with others, nobody
+// passes.
+func TestApplicationThatHasToNameItself(t *testing.T) {
+	users := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(users, []byte("batch:p@ss word\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, func(forward map[string]any) { forward["users_file"] = users })
+	host := strings.TrimPrefix(s.proxy, "http://")
+	for name, who := range map[string]string{"named": "batch:p%40ss%20word@", "nameless": "", "another password": "batch:other@"} {
+		for _, env := range [][]string{
+			{"AWS_REGION=eu-west-1", "AWS_CA_BUNDLE=" + s.ca, "SSL_CERT_FILE=" + s.ca},
+			{"AWS_REGION=us-east-1", "AWS_ENDPOINT_URL_S3=http://" + endpoint},
+		} {
+			bucket := servers.NewBucket(t, s.Client())
+			for _, variable := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy"} {
+				env = append(env, variable+"=http://"+who+host)
+			}
+			out, err := runApp(t, s.env(append(env, "AWS_MAX_ATTEMPTS=1", "APP_BUCKET="+bucket)...))
+			switch {
+			case name == "named" && err != nil:
+				t.Errorf("%s: %v\n%s", name, err, out)
+			case name == "named":
+				stored(t, s, bucket, suite.Data(100_000, 2))
+			case err == nil || !strings.Contains(out, "407") && !strings.Contains(out, "Proxy Authentication Required"):
+				t.Errorf("%s: %v\n%s", name, err, out)
+			}
+		}
+	}
+	if all, err := os.ReadFile(s.log); err != nil || strings.Contains(string(all), "p@ss") {
+		t.Error("the password is logged")
 	}
 }

@@ -89,3 +89,28 @@ func TestNodeWithAnExtraAuthority(t *testing.T) {
 		t.Errorf("without the authority: %v\n%s", err, out)
 	}
 }
+
+// Python without an SDK: requests has variables of its own.
+func TestPythonRequests(t *testing.T) {
+	s := newSite(t, nil)
+	bucket, dir := servers.NewBucket(t, s.Client()), t.TempDir()
+	put, get := s.urls(t, bucket)
+	python := os.Getenv("S3VEIL_TEST_PYTHON")
+	if python == "" {
+		python = "python3"
+	}
+	const script = `
+import sys, requests
+body = b"the application's bytes " * 10000
+assert requests.put(sys.argv[1], data=body).status_code == 200
+assert requests.get(sys.argv[2]).content == body
+print("done")
+`
+	if out, err := run(s.env("REQUESTS_CA_BUNDLE="+s.ca), dir, python, "-c", script, put, get); err != nil || !strings.Contains(out, "done") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	stored(t, s, bucket, []byte(strings.Repeat("the application's bytes ", 10_000)))
+	if out, err := run(s.env(), dir, python, "-c", script, put, get); err == nil || !strings.Contains(out, "CERTIFICATE_VERIFY_FAILED") {
+		t.Errorf("without the authority: %v\n%s", err, out)
+	}
+}

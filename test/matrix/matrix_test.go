@@ -44,6 +44,8 @@ type client struct {
 	listing bool
 	// store is the kind of store that the job needs, empty for the usual one.
 	store string
+	// proxied says that the program finds its way through a forward proxy by its environment alone.
+	proxied bool
 }
 
 func clients(dir string) []client {
@@ -57,7 +59,17 @@ func clients(dir string) []client {
 	jar := func(name, prefix string) []string {
 		return []string{"sh", "-c", "ls " + filepath.Join(dir, name, "lib") + " | sed -n 's/^\\(" + prefix + "-[0-9][0-9.]*\\)\\.jar$/\\1/p'"}
 	}
+	module := func(path string) []string { return []string{"go", "list", "-m", "-f", "{{.Version}}", path} }
+	spark := []string{"java", "-Dlog4j2.level=ERROR"}
+	for _, open := range []string{"java.lang", "java.lang.invoke", "java.lang.reflect", "java.io", "java.net", "java.nio", "java.util", "java.util.concurrent", "sun.nio.ch", "sun.security.action"} {
+		spark = append(spark, "--add-opens=java.base/"+open+"=ALL-UNNAMED")
+	}
+	spark = append(spark, java("spark", "Job")[1:]...)
+	bin := func(name string) string { return filepath.Join(dir, "bin", name) }
+	cli := filepath.Join(dir, "cli/bin")
 	return []client{
+		{name: "aws-cli", does: "sync that converges, multipart, moves, pipes, conditional writes, presigned URLs, both checksum settings",
+			version: []string{filepath.Join(cli, "python"), "-c", "import awscli; print(awscli.__version__)"}, command: []string{"sh", jobs + "aws.sh"}, listing: true},
 		{name: "boto3", does: "transfers with `when_supported` and `when_required`, conditional writes, presigned URLs", version: pip("boto3 botocore"),
 			command: []string{python, jobs + "boto3_job.py"}, listing: true},
 		{name: "minio-py", does: "objects, multipart of unknown length, composing, presigned URLs, tags", version: pip("minio"),
@@ -74,9 +86,25 @@ func clients(dir string) []client {
 			version: []string{"sh", "-c", "node -p \"require('" + dir + "/js/node_modules/@aws-sdk/client-s3/package.json').version\""},
 			command: []string{"node", jobs + "sdk.mjs"}, listing: true},
 		{name: "AWS SDK for Java v2", does: "sync client with streams, async Java multipart, transfer manager, presigner", version: jar("sdk", "s3"),
-			command: java("sdk", "Job"), listing: true},
+			command: java("sdk", "Job"), proxied: true, listing: true},
 		{name: "Hadoop S3A", does: "block uploads, renames of directories, seeks", version: jar("hadoop", "hadoop-aws"), command: java("hadoop", "Job"), listing: true,
 			store: servers.MinIO}, // versitygw keeps directory markers that are not empty, and S3A waits; this RGW refuses S3A's empty bodies
+		{name: "Spark", does: "a partitioned Parquet table, appends, dynamic overwrites, SQL, CSV", version: jar("spark", "spark-core_2.12"), command: spark,
+			store: servers.MinIO},
+		{name: "AWS SDK for Go v2", does: "transfer manager, conditional writes, presigned URLs, both checksum settings", version: module("github.com/aws/aws-sdk-go-v2/service/s3"),
+			command: []string{bin("gosdk")}, proxied: true, listing: true},
+		{name: "minio-go", does: "multipart of known and unknown length, reads at offsets, composing, tags, bulk removal", version: module("github.com/minio/minio-go/v7"),
+			command: []string{bin("miniogo")}, listing: true,
+			store: servers.MinIO}, // as for Apache Arrow
+		{name: "rclone", does: "copy, sync and check until there is nothing to do, server-side copies, pipes", version: []string{"rclone", "version"},
+			command: []string{"sh", jobs + "rclone.sh"}, proxied: true, listing: true},
+		{name: "s3cmd", does: "sync both ways until there is nothing to do, multipart, changed metadata", version: []string{"s3cmd", "--version"},
+			command: []string{"sh", jobs + "s3cmd.sh"}, listing: true},
+		{name: "s5cmd", does: "parallel copies, sync that converges, pipes, removal by pattern", version: []string{filepath.Join(cli, "s5cmd"), "version"},
+			command: []string{"sh", jobs + "s5cmd.sh"}, proxied: true, listing: true},
+		{name: "restic", does: "two backups, check of all data, restore, forget with prune", version: []string{"restic", "version"}, command: []string{"sh", jobs + "restic.sh"}, proxied: true},
+		{name: "OpenTofu (Terraform's S3 backend)", does: "state with a lock file, a lock held by another, workspaces", version: []string{bin("tofu"), "-version"},
+			command: []string{"sh", jobs + "tofu.sh"}, proxied: true},
 		{name: "mc", does: "mirror, pipe, recursive copies", version: []string{filepath.Join(dir, "bin/mc"), "--version"}, command: []string{"sh", jobs + "mc.sh"}, listing: true},
 		{name: "s3fs-fuse", does: "a mount: appends, random writes, renames", version: []string{"s3fs", "--version"}, command: []string{"sh", jobs + "s3fs.sh"}},
 	}
@@ -87,7 +115,8 @@ func env(dir string, target *s3veil.Target, bucket, work string) []string {
 	out := append(servers.CleanEnv(), "S3_ENDPOINT="+target.Endpoint(), "S3_BUCKET="+bucket, "WORK="+work, "HOME="+work,
 		"AWS_ACCESS_KEY_ID="+target.AccessKey, "AWS_SECRET_ACCESS_KEY="+target.SecretKey, "AWS_REGION="+servers.Region,
 		"AWS_DEFAULT_REGION="+servers.Region, "AWS_EC2_METADATA_DISABLED=true", "NODE_MODULES="+filepath.Join(dir, "js/node_modules"),
-		"BARMAN="+filepath.Join(dir, "py/bin"), "MC="+filepath.Join(dir, "bin/mc"))
+		"BARMAN="+filepath.Join(dir, "py/bin"), "MC="+filepath.Join(dir, "bin/mc"), "TOFU="+filepath.Join(dir, "bin/tofu"),
+		"CLI="+filepath.Join(dir, "cli/bin"))
 	if target.CAFile != "" {
 		store := filepath.Join(work, "trust.p12")
 		_ = exec.Command("keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", target.CAFile, "-keystore", store, "-storepass", "secret",
@@ -101,19 +130,24 @@ func env(dir string, target *s3veil.Target, bucket, work string) []string {
 // outcome is what a job left behind: its output, its exit code, and what a listing shows.
 type outcome struct{ output, exit, listing string }
 
-func do(t *testing.T, dir string, c client, target *s3veil.Target) outcome {
+// do runs a job. Of more, NAME=value, S3_ENDPOINT is another way to the target.
+func do(t *testing.T, dir string, c client, target *s3veil.Target, more ...string) outcome {
 	t.Helper()
+	endpoint := target.Endpoint()
+	if len(more) > 0 {
+		endpoint = strings.TrimPrefix(more[0], "S3_ENDPOINT=")
+	}
 	bucket, work := servers.NewBucket(t, target.Client()), t.TempDir()
 	cmd := exec.Command(c.command[0], c.command[1:]...)
 	var out, log strings.Builder
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = env(dir, target, bucket, work), &out, &log, time.Second
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = append(env(dir, target, bucket, work), more...), &out, &log, time.Second
 	timer := time.AfterFunc(4*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	o := outcome{exit: "0"}
 	if err := cmd.Run(); err != nil {
 		o.exit = err.Error()
 	}
-	o.output = strings.NewReplacer(bucket, "BUCKET", target.Endpoint(), "ENDPOINT", work, "WORK").Replace(out.String())
+	o.output = strings.NewReplacer(bucket, "BUCKET", endpoint, "ENDPOINT", work, "WORK").Replace(out.String())
 	if c.listing {
 		o.listing = list(t, target, bucket)
 	}

@@ -31,6 +31,7 @@ var checksumCases = []Case{
 	{"Checksum_in_a_trailer_in_every_algorithm", checksumTrailer},
 	{"Checksum_of_a_full_multipart_object", checksumFull},
 	{"Checksum_absent_on_ranges", checksumRange},
+	{"Checksum_of_unknown_algorithms_is_refused", checksumUnknown},
 }
 
 // nvme is the polynomial of CRC64NVME, reflected.
@@ -282,5 +283,45 @@ func checksumFull(e *Env) {
 		e.Same(string(a), got.body, whole)
 		Equal(e, string(a)+" of GET", got.header.Get(headerOf(a)), sumOf(a, whole))
 		Equal(e, "type", got.header.Get("x-amz-checksum-type"), "FULL_OBJECT")
+	}
+}
+
+// checksumUnknown: nobody may believe an upload to have been checked that was not.
+func checksumUnknown(e *Env) {
+	if !e.Target.Encrypted { // some stores ignore what they do not know
+		return
+	}
+	id := e.create("mp", noChecksum)
+	for what, c := range map[string]struct{ header, value, code string }{
+		"header":              {"x-amz-checksum-crc128", "AAAAAA==", "NotImplemented InvalidRequest"},
+		"trailer":             {"x-amz-trailer", "x-amz-checksum-crc128", "InvalidRequest"},
+		"trailer of no sum":   {"x-amz-trailer", "x-amz-other", "InvalidRequest"},
+		"announced algorithm": {"x-amz-sdk-checksum-algorithm", "CRC128", "InvalidRequest"},
+	} {
+		for _, query := range []string{"", "partNumber=1&uploadId=" + id} {
+			r := e.request("PUT", "/"+e.Bucket+"/mp", []byte("hello"))
+			if r.query = query; c.header == "x-amz-trailer" {
+				r.hash, r.body = "STREAMING-UNSIGNED-PAYLOAD-TRAILER", []byte("5\r\nhello\r\n0\r\n"+c.value+":AAAAAA==\r\n\r\n")
+				r.header["X-Amz-Decoded-Content-Length"] = "5"
+			}
+			r.header[c.header] = c.value
+			if a := e.do(r); a.status != 400 && a.status != 501 || !slices.Contains(strings.Fields(c.code), a.code) {
+				e.Errorf("%s, %q: %d %s", what, query, a.status, a.body)
+			}
+		}
+		e.Absent("mp")
+	}
+	for header, more := range map[string]map[string]string{"x-amz-checksum-algorithm": {"x-amz-checksum-algorithm": "CRC128"},
+		"x-amz-checksum-type":    {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "HALF_OBJECT"},
+		"a full digest":          {"x-amz-checksum-algorithm": "SHA256", "x-amz-checksum-type": "FULL_OBJECT"},
+		"a type of no algorithm": {"x-amz-checksum-type": "COMPOSITE"}} {
+		r := e.request("POST", "/"+e.Bucket+"/mp", nil)
+		r.query = "uploads="
+		for k, v := range more {
+			r.header[k] = v
+		}
+		if a := e.do(r); a.status != 400 || a.code != "InvalidRequest" {
+			e.Errorf("Create with %s: %d %s", header, a.status, a.body)
+		}
 	}
 }

@@ -1,5 +1,7 @@
 import java.io.ByteArrayInputStream;
 import java.net.HttpURLConnection;
+import java.net.InetSocketAddress;
+import java.net.Proxy;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,6 +29,14 @@ import software.amazon.awssdk.transfer.s3.S3TransferManager;
 public class Job {
   static String sha(byte[] b) throws Exception {
     return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(b)).substring(0, 16);
+  }
+
+  /** What HTTP_PROXY says, which the SDK reads by itself and the library of Java does not. */
+  static Proxy proxy() {
+    String text = System.getenv("HTTP_PROXY");
+    if (text == null) return Proxy.NO_PROXY;
+    URI at = URI.create(text);
+    return new Proxy(Proxy.Type.HTTP, new InetSocketAddress(at.getHost(), at.getPort()));
   }
 
   public static void main(String[] a) throws Exception {
@@ -70,7 +80,7 @@ public class Job {
     try (S3Presigner presigner = S3Presigner.builder().endpointOverride(end).region(Region.US_EAST_1)
         .serviceConfiguration(S3Configuration.builder().pathStyleAccessEnabled(true).build()).build()) {
       var url = presigner.presignGetObject(p -> p.signatureDuration(Duration.ofMinutes(1)).getObjectRequest(g -> g.bucket(bucket).key("small ü"))).url();
-      var conn = (HttpURLConnection) url.openConnection();
+      var conn = (HttpURLConnection) url.openConnection(proxy());
       System.out.println(new String(conn.getInputStream().readAllBytes()));
     }
     try {
