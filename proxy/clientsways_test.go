@@ -367,3 +367,30 @@ func TestUnknownQueryNames(t *testing.T) {
 		}
 	}
 }
+
+// CLIENTS.md 5: a preflight has no signature, and gets none: the store's rules answer it as they would a browser.
+func TestPreflightsGoUpUnsigned(t *testing.T) {
+	f := newFixture(t, nil)
+	f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Method != "OPTIONS" {
+			return nil
+		}
+		return &proxytest.Answer{Status: 200, Cut: -1, Header: http.Header{"Access-Control-Allow-Origin": {"https://app.example"}, "Vary": {"Origin"}}}
+	}})
+	c := f.dial()
+	_, _ = io.WriteString(c, "OPTIONS /data/key HTTP/1.1\r\nHost: "+f.addr+"\r\nOrigin: https://app.example\r\nAccess-Control-Request-Method: PUT\r\n"+
+		"Access-Control-Request-Headers: x-amz-meta-a\r\nCookie: a=b\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := resp.Header; resp.StatusCode != 200 || h.Get("Access-Control-Allow-Origin") != "https://app.example" || h.Get("Vary") != "Origin" {
+		t.Errorf("%d %v", resp.StatusCode, h)
+	}
+	for _, call := range f.store.Calls() {
+		if h := call.Header; call.Method == "OPTIONS" && (h.Get("Authorization") != "" || h.Get("X-Amz-Content-Sha256") != "" || h.Get("Cookie") != "" ||
+			h.Get("Access-Control-Request-Method") != "PUT" || h.Get("Access-Control-Request-Headers") != "x-amz-meta-a") {
+			t.Errorf("the store got %v", h)
+		}
+	}
+}

@@ -90,3 +90,38 @@ func count(t *testing.T, reg *prometheus.Registry, setting string) float64 {
 	t.Fatalf("no sample of %s", setting)
 	return 0
 }
+
+// CLIENTS.md 5: settings of a bucket are the store's. Documents and parameters arrive as they were sent, and so do the answers.
+func TestSettingsOfBucketsPassAsTheyAre(t *testing.T) {
+	f := newFixture(t, nil)
+	var method, sent, query string
+	stored := `<?xml version="1.0" encoding="UTF-8"?>` + "\n<Stored><A>1</A></Stored>"
+	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Bucket != "data" {
+			return
+		}
+		method, sent, query = c.Method, string(c.Body), c.Query.Encode()
+		*a = proxytest.Answer{Status: 200, Header: http.Header{}}
+		if c.Method == "GET" {
+			*a = proxytest.Answer{Status: 200, Header: http.Header{"Content-Type": {"application/xml"}}, Body: []byte(stored), Cut: -1}
+		}
+	}})
+	for setting, doc := range map[string]string{
+		"website=":            "<WebsiteConfiguration><IndexDocument><Suffix>i.html</Suffix></IndexDocument></WebsiteConfiguration>",
+		"notification=":       "<NotificationConfiguration><QueueConfiguration><Queue>arn:aws:sqs:::q</Queue><Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>",
+		"replication=":        "<ReplicationConfiguration><Rule><Status>Enabled</Status><Prefix></Prefix></Rule></ReplicationConfiguration>",
+		"id=daily&inventory=": "<InventoryConfiguration><Id>daily</Id><IsEnabled>true</IsEnabled></InventoryConfiguration>",
+		"lifecycle=":          "<LifecycleConfiguration><Rule><Status>Enabled</Status><Prefix>logs/</Prefix></Rule></LifecycleConfiguration>",
+		"cors=":               "<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>",
+		"logging=":            "<BucketLoggingStatus/>",
+		"tagging=":            "<Tagging><TagSet/></Tagging>",
+		"policy=":             `{"Version":"2012-10-17","Statement":[]}`,
+	} {
+		if f.must("PUT", "/data?"+setting, []byte(doc)); method != "PUT" || sent != doc || query != setting {
+			t.Errorf("PUT %s: the store got %s %q of %q", setting, method, query, sent)
+		}
+		if resp, got := f.must("GET", "/data?"+setting, nil); string(got) != stored || method != "GET" || query != setting || resp.Header.Get("Content-Type") != "application/xml" {
+			t.Errorf("GET %s: %s; the store got %s %q", setting, got, method, query)
+		}
+	}
+}

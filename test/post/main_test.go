@@ -65,6 +65,7 @@ func startWith(t *testing.T, limits proxy.Limits, more ...proxy.Client) *env {
 	st := servers.MustShared(t, servers.Versity)
 	all := []s3op.Class{s3op.Read, s3op.Write, s3op.Delete, s3op.Admin}
 	settings := proxy.Settings{
+		Domains: []string{"s3.test"},
 		Upstreams: []proxy.Upstream{{Options: upstream.Options{Name: "default", Endpoint: st.Endpoint, Region: servers.Region, PathStyle: true,
 			Credentials: static{AccessKey: st.AccessKey, Secret: sigv4.Secret(st.SecretKey)}}}},
 		Clients:  append([]proxy.Client{client("app", all), client("reader", []s3op.Class{s3op.Read})}, more...),

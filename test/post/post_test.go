@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/xml"
 	"hash/crc32"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -265,5 +266,25 @@ func TestFilesOfFormsStayEncrypted(t *testing.T) {
 	findings, searched, err := canary.Search([]string{e.dir, temporary}, digests)
 	if err != nil || len(findings) > 0 || searched == 0 {
 		t.Errorf("%d bytes searched: %v, %v", searched, findings, err)
+	}
+}
+
+// A form goes to the bucket's own host as well as to its path, with a slash behind it or without, and is told where its object is
+// in the same style. The policy names the bucket, wherever it is posted.
+func TestFormsAtTheBucketsHost(t *testing.T) {
+	e := start(t)
+	at := func(host, path string) func(*http.Request) {
+		return func(r *http.Request) { r.Host, r.URL.Path = host, path }
+	}
+	for host, path := range map[string]string{e.bucket + ".s3.test": "/", "s3.test": "/" + e.bucket, "S3.test": "/" + e.bucket + "/"} {
+		f := form{key: "dir/k", file: data(70_000), extra: []field{{name: "success_action_status", value: "201"}}}
+		a := e.send(t, bytes.NewReader(encode(f.fields(e.bucket))), at(host, path))
+		want := "http://" + host + strings.TrimSuffix(path, "/") + "/dir/k"
+		if a.status != 201 || !strings.EqualFold(a.header.Get("Location"), want) {
+			t.Errorf("%s%s: %d %s, want %s", host, path, a.status, a.header.Get("Location"), want)
+		}
+		e.same(t, "dir/k", data(70_000))
+		f.key = "none"
+		e.refused(t, "policy of another bucket at "+host, e.send(t, bytes.NewReader(encode(f.fields("another"))), at(host, path)), 403, "AccessDenied", "none")
 	}
 }
