@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"s3veil/crypto/envelope"
@@ -29,7 +30,7 @@ func (x *exchange) respondObject(status int, o *object) {
 	x.code = statusText(status)
 	for i := range o.header {
 		f := &o.header[i]
-		if !x.req.Info.MayAnswer(f.Name) || (status == 304 && !with304[f.Name]) {
+		if !x.req.Info.MayAnswer(f.Name) || (status == 304 && !in304(f.Name)) {
 			continue
 		}
 		value := f.Value
@@ -56,6 +57,10 @@ func (x *exchange) respondObject(status int, o *object) {
 var with304 = map[string]bool{
 	"cache-control": true, "expires": true, "vary": true, "last-modified": true, "x-amz-version-id": true, "server": true,
 }
+
+// in304 reports whether a header of the store comes with a 304. The store's CORS rules are among them: without them a browser
+// keeps the answer from the script that has asked.
+func in304(name string) bool { return with304[name] || strings.HasPrefix(name, "access-control-") }
 
 // withoutAWSChunked drops a transfer detail that some stores keep as if it described the object.
 func withoutAWSChunked(v string) string {
@@ -226,6 +231,7 @@ func (x *exchange) answerRefusal(resp *upstream.Response) error {
 		return x.storeError(resp)
 	}
 	defer resp.Body.Close()
+	resp.Header = slices.DeleteFunc(resp.Header, func(f upstream.Field) bool { return f.Name != "etag" && !in304(f.Name) })
 	x.respond(304, resp)
 	switch sent := x.head.joined("if-none-match"); {
 	case sent != "" && !own(sent):
@@ -234,6 +240,17 @@ func (x *exchange) answerRefusal(resp *upstream.Response) error {
 		x.set("etag", etag.ToClient(resp.Get("etag")))
 	}
 	return nil
+}
+
+// browserHeaders are the store's CORS rules in an answer. What s3veil then refuses by itself, for a range or a list of ETags say,
+// comes with them, since a script cannot read it otherwise.
+func browserHeaders(fields []upstream.Field) (kept []upstream.Field) {
+	for _, f := range fields {
+		if refusalHeaders[f.Name] && (f.Name == "vary" || strings.HasPrefix(f.Name, "access-control-")) {
+			kept = append(kept, upstream.Field{Name: f.Name, Value: forClient(f.Name, f.Value)})
+		}
+	}
+	return kept
 }
 
 // storeErrorLimit bounds how much of a store's error document is read.

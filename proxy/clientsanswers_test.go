@@ -143,3 +143,48 @@ func TestPreflightsGoUpUnsigned(t *testing.T) {
 		}
 	}
 }
+
+// A 304 says which object has not changed and what a cache and a browser have to know, and nothing of its content, whoever has
+// compared: the store, or s3veil for lists and "*" (RFC 9110 15.4.5). A refusal has no less for browsers.
+func TestHeadersOfNotModified(t *testing.T) {
+	f := newFixture(t, nil)
+	put, _ := f.must("PUT", "/data/key", []byte("plain"), "cache-control", "max-age=7", "content-language", "de", "x-amz-meta-a", "b")
+	tag := put.Header.Get("ETag")
+	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		for name, v := range map[string]string{"Access-Control-Allow-Origin": "https://app.example", "Access-Control-Expose-Headers": "ETag", "Vary": "Origin",
+			"Cache-Control": "max-age=7", "Content-Language": "de", "X-Amz-Meta-A": "b", "X-Amz-Storage-Class": "STANDARD_IA", "Last-Modified": "Mon, 02 Jan 2006 15:04:05 GMT"} {
+			a.Header.Set(name, v)
+		}
+	}})
+	browser := func(what string, h http.Header) {
+		t.Helper()
+		if h.Get("Access-Control-Allow-Origin") != "https://app.example" || h.Get("Access-Control-Expose-Headers") != "ETag" || h.Get("Vary") != "Origin" {
+			t.Errorf("%s: %v", what, h)
+		}
+	}
+	for _, method := range []string{"GET", "HEAD"} {
+		for _, condition := range []string{tag, "*", `"other", ` + tag} {
+			resp, body := f.do(method, "/data/key", nil, "if-none-match", condition, "origin", "https://app.example")
+			h, what := resp.Header, method+" "+condition
+			if resp.StatusCode != 304 || len(body) != 0 || h.Get("ETag") != tag || h.Get("Cache-Control") != "max-age=7" || h.Get("Last-Modified") == "" || len(h.Get("X-Amz-Request-Id")) != 16 {
+				t.Errorf("%s: %d %v", what, resp.StatusCode, h)
+			}
+			browser(what, h)
+			for _, name := range []string{"Content-Language", "Content-Range", "X-Amz-Meta-A", "X-Amz-Storage-Class", "X-Amz-Server-Side-Encryption", "Content-Type"} {
+				if h.Get(name) != "" {
+					t.Errorf("%s: with %s", what, name)
+				}
+			}
+		}
+		for what, c := range map[string]struct {
+			status int
+			header []string
+		}{"list": {412, []string{"if-match", `"a", "b"`}}, "single": {412, []string{"if-match", `"a"`}}, "range": {416, []string{"range", "bytes=100-"}}} {
+			resp, body := f.do(method, "/data/key", nil, append(c.header, "origin", "https://app.example")...)
+			if resp.StatusCode != c.status || (len(body) > 0) != (method == "GET") {
+				t.Errorf("%s %s: %d, %d bytes", method, what, resp.StatusCode, len(body))
+			}
+			browser(method+" "+what, resp.Header)
+		}
+	}
+}

@@ -129,7 +129,11 @@ func (x *exchange) fetch(r *read, method, stored string) (*upstream.Response, er
 		req.Header = append(req.Header, r.cond.forward()...)
 	}
 	req.Header = append(req.Header, x.forwarded(isReadHeader)...)
-	return x.call(req)
+	resp, err := x.call(req)
+	if err == nil {
+		x.refusal = browserHeaders(resp.Header)
+	}
+	return resp, err
 }
 
 // isReadHeader names the request headers that go up with a GET or HEAD beside range and conditions.
