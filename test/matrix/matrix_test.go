@@ -89,7 +89,7 @@ func clients(dir string) []client {
 			command: java("sdk", "Job"), proxied: true, listing: true},
 		{name: "Hadoop S3A", does: "block uploads, renames of directories, seeks", version: jar("hadoop", "hadoop-aws"), command: java("hadoop", "Job"), listing: true,
 			store: servers.MinIO}, // versitygw keeps directory markers that are not empty, and S3A waits; this RGW refuses S3A's empty bodies
-		{name: "Spark", does: "a partitioned Parquet table, appends, dynamic overwrites, SQL, CSV", version: jar("spark", "spark-core_2.12"), command: spark,
+		{name: "Spark", does: "a partitioned Parquet table, appends, dynamic overwrites, SQL, CSV", version: []string{"sh", "-c", "ls " + filepath.Join(dir, "spark/lib") + " | sed -n 's/^spark-core_2.12-\\(.*\\)\\.jar$/\\1/p'"}, command: spark,
 			store: servers.MinIO},
 		{name: "AWS SDK for Go v2", does: "transfer manager, conditional writes, presigned URLs, both checksum settings", version: module("github.com/aws/aws-sdk-go-v2/service/s3"),
 			command: []string{bin("gosdk")}, proxied: true, listing: true},
@@ -103,9 +103,9 @@ func clients(dir string) []client {
 		{name: "s5cmd", does: "parallel copies, sync that converges, pipes, removal by pattern", version: []string{filepath.Join(cli, "s5cmd"), "version"},
 			command: []string{"sh", jobs + "s5cmd.sh"}, proxied: true, listing: true},
 		{name: "restic", does: "two backups, check of all data, restore, forget with prune", version: []string{"restic", "version"}, command: []string{"sh", jobs + "restic.sh"}, proxied: true},
-		{name: "OpenTofu (Terraform's S3 backend)", does: "state with a lock file, a lock held by another, workspaces", version: []string{bin("tofu"), "-version"},
+		{name: "OpenTofu (Terraform's S3 backend)", does: "state with a lock file, a lock held by another, workspaces", version: []string{"sh", "-c", bin("tofu") + " version | grep '^OpenTofu'"},
 			command: []string{"sh", jobs + "tofu.sh"}, proxied: true},
-		{name: "mc", does: "mirror, pipe, recursive copies", version: []string{filepath.Join(dir, "bin/mc"), "--version"}, command: []string{"sh", jobs + "mc.sh"}, listing: true},
+		{name: "mc", does: "mirror, pipe, recursive copies", version: []string{"sh", "-c", "go version -m " + bin("mc") + " | grep -w mod"}, command: []string{"sh", jobs + "mc.sh"}, listing: true},
 		{name: "s3fs-fuse", does: "a mount: appends, random writes, renames", version: []string{"s3fs", "--version"}, command: []string{"sh", jobs + "s3fs.sh"}},
 	}
 }
