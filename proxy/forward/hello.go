@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,65 @@ const maxHello = 32 << 10
 
 // errHello is TLS whose first message cannot be read: whoever reads it otherwise may find a name in it.
 var errHello = errors.New("TLS whose first message cannot be read")
+
+// askedNames reads the names of hosts that the beginning of a client's bytes asks for, in TLS or in a plain request of HTTP.
+// done is false while more bytes are needed.
+func askedNames(start []byte) (names []string, done bool, err error) {
+	name, done, err := helloName(start)
+	if name != "" {
+		return []string{name}, done, err
+	}
+	if !done || err != nil || isRecord(start[0]) {
+		return nil, done, err
+	}
+	names, done = requestNames(start)
+	return names, done || len(start) >= maxHello, nil
+}
+
+// maxMethod bounds what may be the method of a request.
+const maxMethod = 20
+
+// requestNames reads target and Host of a request of HTTP/1. What begins otherwise has no names: of a request, the method is known
+// by its capital letters, and the rest of its first line by the protocol at the end.
+func requestNames(start []byte) (names []string, done bool) {
+	n := 0
+	for n < len(start) && 'A' <= start[n] && start[n] <= 'Z' {
+		n++
+	}
+	switch {
+	case n > maxMethod, n < len(start) && start[n] != ' ' || n == 0:
+		return nil, true
+	case n == len(start):
+		return nil, false
+	}
+	line, fields, whole := bytes.Cut(start[n+1:], []byte("\n"))
+	if !whole {
+		return nil, false
+	}
+	target, protocol, ok := strings.Cut(strings.TrimRight(string(line), "\r"), " ")
+	if !ok || !strings.HasPrefix(protocol, "HTTP/1.") {
+		return nil, true
+	}
+	if _, after, absolute := strings.Cut(target, "://"); absolute {
+		authority, _, _ := strings.Cut(after, "/")
+		names = append(names, authority)
+	}
+	for len(fields) > 0 {
+		line, rest, whole := bytes.Cut(fields, []byte("\n"))
+		if !whole {
+			return names, false
+		}
+		text := strings.TrimRight(string(line), "\r")
+		if text == "" {
+			return names, true
+		}
+		if name, value, _ := strings.Cut(text, ":"); strings.EqualFold(strings.TrimSpace(name), "host") {
+			names = append(names, strings.TrimSpace(value))
+		}
+		fields = rest
+	}
+	return names, false
+}
 
 // helloName reads the name that the beginning of a TLS connection asks for. done is false while more bytes are needed;
 // what is no TLS has no name. TLS that does not begin with a readable message is errHello.

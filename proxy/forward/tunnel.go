@@ -16,8 +16,8 @@ const tunnelIdle = 10 * time.Minute
 // tunnel copies bytes between a client and another host.
 type tunnel struct {
 	client, host net.Conn
-	// forbids says what is wrong with a name that the client's TLS asks for; nil for nothing.
-	forbids func(name string) error
+	// forbids says what is wrong with a name that the client's TLS, or its plain request, asks for; nil for nothing.
+	forbids func(name string, secure bool) error
 	idle    time.Duration // tunnelIdle
 
 	moved    atomic.Int64 // Unix nanoseconds of the last byte
@@ -26,10 +26,13 @@ type tunnel struct {
 	refused  error
 }
 
-// newTunnel joins two connections. A client whose TLS asks for an S3 host is cut off: it has asked the proxy for another
-// host, and objects would slip past.
+// newTunnel joins two connections. A client whose TLS, or whose first plain request, asks for an S3 host is cut off: it has
+// asked the proxy for another host, an address for one, and objects would slip past.
 func (f *Forward) newTunnel(client, host net.Conn) *tunnel {
-	t := &tunnel{client: client, host: host, idle: tunnelIdle, forbids: func(name string) error {
+	t := &tunnel{client: client, host: host, idle: tunnelIdle, forbids: func(name string, secure bool) error {
+		if !secure {
+			return f.forbidsRequest(name)
+		}
 		if _, err := ParseTarget(name, 443); err != nil {
 			return refuse("TLS in a tunnel asks for %q, which is no host", name)
 		}
@@ -41,6 +44,19 @@ func (f *Forward) newTunnel(client, host net.Conn) *tunnel {
 	}}
 	t.moved.Store(time.Now().UnixNano())
 	return t
+}
+
+// forbidsRequest judges a name in a plain request. What is no host at all may be somebody's own use of HTTP.
+func (f *Forward) forbidsRequest(name string) error {
+	target, err := ParseTarget(name, 80)
+	if err != nil {
+		return nil
+	}
+	place, err := f.Classify(target)
+	if err == nil && place.S3 {
+		err = refuse("a request in a tunnel to another host asks for the S3 host %s", name)
+	}
+	return err
 }
 
 // run copies until both sides have ended, or one of them fails. It closes both. A *Refusal tells that the client was cut off.
@@ -81,11 +97,14 @@ func (t *tunnel) hello() bool {
 		}
 		n, err := t.read(t.client, start[len(start):cap(start)])
 		start = start[:len(start)+n]
-		name, done, unreadable := helloName(start)
+		names, done, unreadable := askedNames(start)
 		if unreadable != nil {
 			t.refused = refuse("%v", unreadable)
-		} else if name != "" {
-			t.refused = t.forbids(name)
+		}
+		for _, name := range names {
+			if t.refused == nil {
+				t.refused = t.forbids(name, isRecord(start[0]))
+			}
 		}
 		if t.refused != nil {
 			return false

@@ -137,6 +137,55 @@ func TestTunnelsToS3InDisguiseAreCut(t *testing.T) {
 	}
 }
 
+// A plain request for an S3 host inside a tunnel to its address, say, would take objects past the proxy as TLS would.
+func TestPlainRequestsForS3InTunnelsAreCut(t *testing.T) {
+	const s3 = "bucket.s3.eu-west-1.amazonaws.com"
+	for start, refused := range map[string]bool{
+		"PUT /key HTTP/1.1\r\nHost: " + s3 + "\r\n\r\n":                             true,
+		"PUT /key HTTP/1.1\r\nhOsT:" + strings.ToUpper(s3) + ".:80\r\n\r\n":         true,
+		"PUT /key HTTP/1.0\nHost : " + s3 + "\n\n":                                  true,
+		"PUT http://" + s3 + "/key HTTP/1.1\r\nHost: www.example\r\n\r\n":           true,
+		"PUT /key HTTP/1.1\r\nHost: www.example\r\nHost: " + s3 + "\r\n\r\n":        true,
+		"GET / HTTP/1.1\r\nHost: minio.example:9000\r\n\r\n":                        true,
+		"GET / HTTP/1.1\r\nHost: minio.example\r\n\r\n":                             false, // another port of it
+		"GET / HTTP/1.1\r\nHost: www.example\r\nReferer: http://" + s3 + "\r\n\r\n": false,
+		"GET / HTTP/1.1\r\nHost: what a host\r\n\r\n":                               false,
+		"GET " + s3 + "\r\n":  false,
+		"EHLO " + s3 + "\r\n": false,
+		"SSH-2.0-x\r\n":       false,
+		"\x00\x01":            false,
+	} {
+		client, host, end := tunnelTest(t, newTest(t, Options{Hosts: []string{AWS, "minio.example:9000"}}))
+		go func() {
+			for _, b := range []byte(start) {
+				_, _ = client.Write([]byte{b})
+			}
+		}()
+		got := make([]byte, len(start))
+		_, err := io.ReadFull(host, got)
+		if refused {
+			if err == nil {
+				t.Errorf("%q reaches the host", start)
+				client.Close()
+				host.Close()
+			}
+			if o := <-end; !isRefusal(o.err) {
+				t.Errorf("%q: %+v", start, o)
+			}
+			continue
+		}
+		if err != nil || string(got) != start {
+			t.Errorf("%q: %q, %v", start, got, err)
+		}
+		host.Close()
+		client.Close()
+		<-end
+	}
+	if _, done, err := askedNames(append([]byte("GET / HTTP/1.1\r\nX: "), make([]byte, maxHello)...)); !done || err != nil {
+		t.Errorf("a request without an end is waited for without one: %v", err)
+	}
+}
+
 func TestNameOfAHelloInPieces(t *testing.T) {
 	var hello bytes.Buffer
 	c := &recorder{Writer: &hello}

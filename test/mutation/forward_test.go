@@ -66,7 +66,7 @@ var forwardMutations = []mutation{
 	{"names in TLS not compared", leafNames, "hello.ServerName != \"\" && normalName", "hello.ServerName == \"-\" && normalName"},
 	{"leaves as old as the authority", leafNames, "leafLife    = 24 * time.Hour", "leafLife    = 24000 * time.Hour"},
 	{"any password", proxyUsers, "!found || !known || !same", "!found || !known || !same && name == \"\""},
-	{"names in tunnels not read", tunnels, "		} else if name != \"\" {\n", "		} else if name == \"-\" {\n"},
+	{"names in tunnels not read", hellos, "		return []string{name}, done, err\n", "		return nil, done, err\n"},
 	{"clients that refuse the authority not named", granted, "op.Op == \"remote error\"", "op.Op == \"-\""},
 	{"tunnels begin after the end", ending, "	if t.over {\n", "	if t.over && t.open == nil {\n"},
 	{"connections go on after what cannot be meant", forwardPort, ".With(cause).Closing()", ".With(cause)"},

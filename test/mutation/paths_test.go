@@ -14,7 +14,7 @@ func init() {
 		filters[file] = "NamesAndIDs"
 	}
 	filters[forms], filters[documents] = "Form", "StayWithinTheBudget"
-	filters[exchanges] += "|StayWithinTheBudget"
+	filters[exchanges] += "|StayWithinTheBudget|RepeatedBypasses"
 	filters[foreigns] = "Foreign|NeighboursOf|Delayed"
 	filters[uploads] += "|NamesAndIDs"
 	mutations = append(mutations,
@@ -36,6 +36,9 @@ func init() {
 		mutation{"plaintext of whole objects stays", buffers, "		clear(slab[:n])\n		b.give(slab)\n		b.whole", "		b.give(slab)\n		b.whole"},
 		mutation{"delayed objects not charged", "proxy/foreign.go", "s3ec.DelayedBuffer+heldBack", "0"},
 		mutation{"another content type beside the signed one", version, "			if typed {", "			if typed && f.Value == \"-\" {"},
+		mutation{"plain requests in tunnels not read", hellos, "return names, done || len(start) >= maxHello, nil", "return nil, true, nil"},
+		mutation{"plain requests in tunnels for any host", tunnels, "		if !secure {\n			return f.forbidsRequest(name)", "		if !secure {\n			return nil"},
+		mutation{"repeated bypasses: the first decides", exchanges, "x.head.query, x.head.joined)", "x.head.query, x.head.get)"},
 		mutation{"forms as long as their variables make them", forms, "if total > maxFormHead {", "if total < 0 {"},
 	)
 }
