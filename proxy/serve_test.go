@@ -4,18 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"s3veil/proxy/proxytest"
 )
 
 // While readiness fails and balancers have yet to notice, everything is served, on old connections and on new ones, and every
@@ -144,21 +141,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func restsAtOnce(_ *Settings, o *Options) { o.restAfter = time.Millisecond }
 
-// selfSigned is a TLS configuration for a server on loopback.
-func selfSigned(t testing.TB) *tls.Config {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-}
-
 // serveTLS adds a TLS listener to the fixture and returns its address.
 func (f *fixture) serveTLS() string {
 	f.t.Helper()
@@ -166,7 +148,7 @@ func (f *fixture) serveTLS() string {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	go func() { _ = f.s.ServeTLS(ln, selfSigned(f.t)) }()
+	go func() { _ = f.s.ServeTLS(ln, proxytest.TLS(f.t)) }()
 	return ln.Addr().String()
 }
 

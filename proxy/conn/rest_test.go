@@ -3,14 +3,9 @@ package conn
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -18,6 +13,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"s3veil/proxy/proxytest"
 )
 
 // served is a set in front of an engine that answers with the path that it is asked for.
@@ -49,7 +46,7 @@ func serve(t *testing.T, o Options, idle time.Duration) *served {
 	}
 	o.Stall, o.Serve, o.Refuse = time.Minute, s.engine.ServeConn, func() []byte { return []byte(refusal) }
 	s.set = New(o)
-	s.plain, s.tls = s.listen(nil), s.listen(selfSigned(t))
+	s.plain, s.tls = s.listen(nil), s.listen(proxytest.TLS(t))
 	return s
 }
 
@@ -66,21 +63,6 @@ func (s *served) listen(config *tls.Config) string {
 		<-ended
 	})
 	return ln.Addr().String()
-}
-
-// selfSigned is a TLS configuration for a server on loopback.
-func selfSigned(t *testing.T) *tls.Config {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
 
 // client is one of them, with what it has received and not read.

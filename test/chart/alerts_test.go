@@ -11,13 +11,15 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"s3veil/test/tree"
 )
 
 // ruleList are the rules of groups, in order.
 func ruleList(groups any) (out []map[string]any) {
 	list, _ := groups.([]any)
 	for _, g := range list {
-		rules, _ := at(g, "rules").([]any)
+		rules, _ := tree.At(g, "rules").([]any)
 		for _, r := range rules {
 			out = append(out, r.(map[string]any))
 		}
@@ -44,7 +46,7 @@ func alertsAreThoseOf(t *testing.T, rulesFile, values, name, disabled string) {
 	}
 	want := ruleList(file["groups"])
 	m := parse(t, render(t, chart, "-f", values))
-	got := ruleList(at(m[name], "spec", "groups"))
+	got := ruleList(tree.At(m[name], "spec", "groups"))
 	want = slices.DeleteFunc(want, func(r map[string]any) bool { return r["alert"] == disabled })
 	if len(got) != len(want) || len(got) == 0 {
 		t.Fatalf("%s: %d alerts, want %d", rulesFile, len(got), len(want))
@@ -59,16 +61,16 @@ func alertsAreThoseOf(t *testing.T, rulesFile, values, name, disabled string) {
 			t.Errorf("%v differs from %v", r, want[i])
 		}
 		anchor := "#" + strings.ToLower(r["alert"].(string))
-		if url := at(r, "annotations", "runbook_url"); url != "https://wiki.example/s3veil/RUNBOOKS"+anchor {
+		if url := tree.At(r, "annotations", "runbook_url"); url != "https://wiki.example/s3veil/RUNBOOKS"+anchor {
 			t.Errorf("%v: %v", r["alert"], url)
 		}
 		for _, text := range []string{"summary", "description"} {
-			if at(r, "annotations", text) != at(want[i], "annotations", text) {
-				t.Errorf("%v: %s: %v", r["alert"], text, at(r, "annotations", text))
+			if tree.At(r, "annotations", text) != tree.At(want[i], "annotations", text) {
+				t.Errorf("%v: %s: %v", r["alert"], text, tree.At(r, "annotations", text))
 			}
 		}
 	}
-	rules, err := yaml.Marshal(map[string]any{"groups": at(m[name], "spec", "groups")})
+	rules, err := yaml.Marshal(map[string]any{"groups": tree.At(m[name], "spec", "groups")})
 	if err != nil {
 		t.Fatal(err)
 	}

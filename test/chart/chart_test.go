@@ -18,6 +18,7 @@ import (
 
 	"s3veil/test/s3veil"
 	"s3veil/test/servers"
+	"s3veil/test/tree"
 )
 
 func TestMain(m *testing.M) { servers.Main(m, s3veil.RemoveBuild) }
@@ -81,28 +82,10 @@ func parse(t *testing.T, text string) manifests {
 	}
 }
 
-// at walks down maps (string) and lists (int); what is not there is nil.
-func at(node any, path ...any) any {
-	for _, p := range path {
-		switch p := p.(type) {
-		case string:
-			m, _ := node.(map[string]any)
-			node = m[p]
-		case int:
-			l, _ := node.([]any)
-			if p >= len(l) {
-				return nil
-			}
-			node = l[p]
-		}
-	}
-	return node
-}
-
 // secretFile returns the content of a file in a rendered Secret.
 func (m manifests) secretFile(t *testing.T, secret, file string) string {
 	t.Helper()
-	text, _ := at(m["Secret/"+secret], "data", file).(string)
+	text, _ := tree.At(m["Secret/"+secret], "data", file).(string)
 	b, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(b) == 0 {
 		t.Fatalf("Secret %s has no %s (%v)", secret, file, err)

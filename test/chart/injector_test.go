@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"s3veil/test/s3veil"
+	"s3veil/test/tree"
 )
 
 const (
@@ -29,7 +30,7 @@ func injectorGuideValues(t *testing.T) (file string) {
 // files returns the data of a rendered ConfigMap.
 func (m manifests) files(t *testing.T, configMap string) map[string]string {
 	t.Helper()
-	data, _ := at(m["ConfigMap/"+configMap], "data").(map[string]any)
+	data, _ := tree.At(m["ConfigMap/"+configMap], "data").(map[string]any)
 	out := map[string]string{}
 	for name, text := range data {
 		out[name], _ = text.(string)
@@ -109,7 +110,7 @@ func TestInjectorWithEverything(t *testing.T) {
 		{"ServiceMonitor/veil-injector", []any{"metadata", "labels", "release"}, "prometheus"},
 		{"PrometheusRule/veil-injector", []any{"metadata", "labels", "release"}, "prometheus"},
 	})
-	p := at(parseOne(t, m.files(t, "veil-injector-inject")["inject.yaml"]), "profiles", 0)
+	p := tree.At(parseOne(t, m.files(t, "veil-injector-inject")["inject.yaml"]), "profiles", 0)
 	for _, f := range []struct {
 		path []any
 		want any
@@ -127,7 +128,7 @@ func TestInjectorWithEverything(t *testing.T) {
 		{[]any{"image_pull_secrets"}, []any{"pull"}},
 		{[]any{"no_proxy"}, []any{".corp.internal"}},
 	} {
-		if got := at(p, f.path...); !reflect.DeepEqual(got, f.want) {
+		if got := tree.At(p, f.path...); !reflect.DeepEqual(got, f.want) {
 			t.Errorf("%v: %v, want %v", f.path, got, f.want)
 		}
 	}
@@ -141,9 +142,9 @@ func parseOne(t *testing.T, text string) map[string]any {
 
 // The container of a profile is that of the sidecar, but for what the injector itself sets and for the ports.
 func TestInjectorsContainerIsTheSidecars(t *testing.T) {
-	sidecar, _ := at(parse(t, render(t, appWithSidecar(t)))["Deployment/r"], "spec", "template", "spec", "initContainers", 0).(map[string]any)
+	sidecar, _ := tree.At(parse(t, render(t, appWithSidecar(t)))["Deployment/r"], "spec", "template", "spec", "initContainers", 0).(map[string]any)
 	m := parse(t, render(t, chart, "-f", injectorValues))
-	injected, _ := at(parseOne(t, m.files(t, "r-s3veil-inject")["inject.yaml"]), "profiles", 0, "container").(map[string]any)
+	injected, _ := tree.At(parseOne(t, m.files(t, "r-s3veil-inject")["inject.yaml"]), "profiles", 0, "container").(map[string]any)
 	for _, key := range []string{"image", "imagePullPolicy", "resources", "lifecycle"} {
 		if !reflect.DeepEqual(sidecar[key], injected[key]) {
 			t.Errorf("%s: %v and %v", key, sidecar[key], injected[key])
@@ -151,7 +152,7 @@ func TestInjectorsContainerIsTheSidecars(t *testing.T) {
 	}
 	for _, c := range []map[string]any{sidecar, injected} {
 		for _, probe := range []string{"startupProbe", "livenessProbe", "readinessProbe"} {
-			delete(at(c, probe, "httpGet").(map[string]any), "port")
+			delete(tree.At(c, probe, "httpGet").(map[string]any), "port")
 		}
 		delete(c["securityContext"].(map[string]any), "runAsGroup")
 	}

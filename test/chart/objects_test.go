@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"s3veil/test/tree"
 )
 
 // certificate writes tls.crt and tls.key as a Secret of the type kubernetes.io/tls has them.
@@ -49,7 +51,7 @@ type field struct {
 func expect(t *testing.T, m manifests, fields []field) {
 	t.Helper()
 	for _, f := range fields {
-		if got := at(m[f.object], f.path...); !reflect.DeepEqual(got, f.want) {
+		if got := tree.At(m[f.object], f.path...); !reflect.DeepEqual(got, f.want) {
 			t.Errorf("%s %v: %v, want %v", f.object, f.path, got, f.want)
 		}
 	}
@@ -88,7 +90,7 @@ func TestChartDefaults(t *testing.T) {
 		{"PodDisruptionBudget/r-s3veil", []any{"spec", "maxUnavailable"}, 1},
 		{"Service/r-s3veil", []any{"spec", "ports", 0, "port"}, 80},
 	})
-	if s := at(m["Service/r-s3veil"], "spec", "selector"); !reflect.DeepEqual(s, at(m[d], "spec", "selector", "matchLabels")) {
+	if s := tree.At(m["Service/r-s3veil"], "spec", "selector"); !reflect.DeepEqual(s, tree.At(m[d], "spec", "selector", "matchLabels")) {
 		t.Errorf("the Service selects %v", s)
 	}
 }
@@ -141,7 +143,7 @@ func TestChartWithEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := at(m["ConfigMap/veil-dashboard"], "data", "s3veil.json").(string); strings.TrimSpace(got) != strings.TrimSpace(string(dashboard)) {
+	if got, _ := tree.At(m["ConfigMap/veil-dashboard"], "data", "s3veil.json").(string); strings.TrimSpace(got) != strings.TrimSpace(string(dashboard)) {
 		t.Errorf("the dashboard of the ConfigMap is another: %.200s", got)
 	}
 }
@@ -150,7 +152,7 @@ func TestChartWithEverything(t *testing.T) {
 func TestChartReplacesPodsForNewConfiguration(t *testing.T) {
 	sum := func(set string) any {
 		m := parse(t, render(t, chart, "-f", "testdata/good/local.yaml", "--set-json", set))
-		return at(m["Deployment/r-s3veil"], "spec", "template", "metadata", "annotations", "checksum/config")
+		return tree.At(m["Deployment/r-s3veil"], "spec", "template", "metadata", "annotations", "checksum/config")
 	}
 	first := sum(`replicas=2`)
 	if first == nil || sum(`replicas=3`) != first {

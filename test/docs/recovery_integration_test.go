@@ -9,6 +9,17 @@ import (
 	"testing"
 )
 
+// startConfig is how the configuration begins, up to the keys.
+const startConfig = `
+listen: 127.0.0.1:8080
+admin: 127.0.0.1:8081
+upstream:
+  endpoint: http://127.0.0.1:9000
+  credentials: {access_key: store-access-key, secret_key: store-secret-key}
+clients:
+  - {access_key: app, secret_key: app-secret-key, buckets: ["*"], actions: [read, write, delete, admin]}
+`
+
 // running starts s3veil as the pages about its operation take it to be: a configuration, a key file, a client.
 func running(t *testing.T) *story {
 	t.Helper()
@@ -18,15 +29,7 @@ func running(t *testing.T) *story {
 // runningWith is running with more keys in the configuration.
 func runningWith(s *story, more string) *story {
 	s.t.Helper()
-	s.play(block{page: "the start", lang: "yaml", mark: markFile + "s3veil.yaml", text: `
-listen: 127.0.0.1:8080
-admin: 127.0.0.1:8081
-upstream:
-  endpoint: http://127.0.0.1:9000
-  credentials: {access_key: store-access-key, secret_key: store-secret-key}
-clients:
-  - {access_key: app, secret_key: app-secret-key, buckets: ["*"], actions: [read, write, delete, admin]}
-kms:
+	s.play(block{page: "the start", lang: "yaml", mark: markFile + "s3veil.yaml", text: startConfig + `kms:
   keys:
     - {id: main, provider: local, file: keys.json}
 audit: {to: "off"}

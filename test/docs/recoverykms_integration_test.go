@@ -16,15 +16,7 @@ func TestRecoveryWithAKeyInAWSKMS(t *testing.T) {
 export AWS_ACCESS_KEY_ID=AKIATEST AWS_SECRET_ACCESS_KEY=secret AWS_DEFAULT_REGION=eu-central-1 AWS_ENDPOINT_URL_KMS=` + kms + `
 export KEY=$(aws kms create-key --query KeyMetadata.Arn --output text)
 umask 077
-cat > s3veil.yaml <<END
-listen: 127.0.0.1:8080
-admin: 127.0.0.1:8081
-upstream:
-  endpoint: http://127.0.0.1:9000
-  credentials: {access_key: store-access-key, secret_key: store-secret-key}
-clients:
-  - {access_key: app, secret_key: app-secret-key, buckets: ["*"], actions: [read, write, delete, admin]}
-kms:
+cat > s3veil.yaml <<END` + startConfig + `kms:
   keys:
     - {id: prod, provider: awskms, key: "$KEY", endpoint: "` + kms + `", credentials: {access_key: AKIATEST, secret_key: secret}}
 audit: {to: "off"}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"s3veil/test/tree"
 )
 
 // object is anything that the API server takes or answers.
@@ -91,35 +93,12 @@ func (p *plane) must(t *testing.T, method, path string, body any) object {
 // items lists what lies at a path.
 func (p *plane) items(t *testing.T, path string) []any {
 	t.Helper()
-	return list(p.must(t, "GET", path, nil), "items")
-}
-
-// at walks down maps (string) and lists (int); what is not there is nil.
-func at(node any, path ...any) any {
-	for _, p := range path {
-		switch p := p.(type) {
-		case string:
-			m, _ := node.(map[string]any)
-			node = m[p]
-		case int:
-			l, _ := node.([]any)
-			if p >= len(l) {
-				return nil
-			}
-			node = l[p]
-		}
-	}
-	return node
+	return tree.List(p.must(t, "GET", path, nil), "items")
 }
 
 func text(node any, path ...any) string {
-	s, _ := at(node, path...).(string)
+	s, _ := tree.At(node, path...).(string)
 	return s
-}
-
-func list(node any, path ...any) []any {
-	l, _ := at(node, path...).([]any)
-	return l
 }
 
 func name(node any) string { return text(node, "metadata", "name") }
@@ -154,13 +133,13 @@ func (r resource) in(namespace string) string {
 func (p *plane) resources(t *testing.T, namespaced bool) (all []resource) {
 	t.Helper()
 	versions := []string{"/api/v1"}
-	for _, g := range list(p.must(t, "GET", "/apis", nil), "groups") {
+	for _, g := range tree.List(p.must(t, "GET", "/apis", nil), "groups") {
 		versions = append(versions, "/apis/"+text(g, "preferredVersion", "groupVersion"))
 	}
 	for _, v := range versions {
-		for _, r := range list(p.must(t, "GET", v, nil), "resources") {
-			verbs := fmt.Sprint(at(r, "verbs"))
-			if at(r, "namespaced") == namespaced && strings.Contains(verbs, "list") && strings.Contains(verbs, "create") {
+		for _, r := range tree.List(p.must(t, "GET", v, nil), "resources") {
+			verbs := fmt.Sprint(tree.At(r, "verbs"))
+			if tree.At(r, "namespaced") == namespaced && strings.Contains(verbs, "list") && strings.Contains(verbs, "create") {
 				all = append(all, resource{text(r, "kind"), v + "/" + text(r, "name")})
 			}
 		}

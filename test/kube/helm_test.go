@@ -20,6 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"s3veil/test/servers"
+	"s3veil/test/tree"
 )
 
 const (
@@ -160,9 +161,9 @@ func (p *plane) mirrored(t *testing.T, namespace, release string) {
 		promised = append(promised, text(o, "kind")+"/"+name(o))
 	}
 	for _, o := range p.everything(t, namespace) {
-		a := at(o, "metadata", "annotations")
+		a := tree.At(o, "metadata", "annotations")
 		if text(a, "meta.helm.sh/release-name") == release && text(a, "meta.helm.sh/release-namespace") == namespace &&
-			at(o, "metadata", "deletionTimestamp") == nil && text(o, "kind") != "ReplicaSet" {
+			tree.At(o, "metadata", "deletionTimestamp") == nil && text(o, "kind") != "ReplicaSet" {
 			found = append(found, text(o, "kind")+"/"+name(o))
 		}
 	}
@@ -178,7 +179,7 @@ func (p *plane) pods(t *testing.T, namespace string) map[string]object {
 	t.Helper()
 	all := map[string]object{}
 	for _, o := range p.items(t, "/api/v1/namespaces/"+namespace+"/pods") {
-		if at(o, "metadata", "deletionTimestamp") == nil {
+		if tree.At(o, "metadata", "deletionTimestamp") == nil {
 			all[text(o, "metadata", "uid")] = o.(object)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"s3veil/test/tree"
 )
 
 const (
@@ -47,20 +49,20 @@ func promised(t *testing.T, pod object, upstream string) object {
 		"volumeMounts": []object{{"name": "s3veil-secret-app", "mountPath": "/run/s3veil/secrets/app", "readOnly": true}}}
 	spec := p["spec"].(object)
 	for _, l := range []string{"initContainers", "containers"} {
-		for _, c := range list(spec, l) {
-			env := list(c, "env")
+		for _, c := range tree.List(spec, l) {
+			env := tree.List(c, "env")
 			c.(object)["env"] = append(env, object{"name": "AWS_ENDPOINT_URL_S3", "value": "http://127.0.0.1:15480"})
 		}
 	}
-	spec["initContainers"] = append([]any{sidecar}, list(spec, "initContainers")...)
-	spec["volumes"] = append(list(spec, "volumes"), object{"name": "s3veil-secret-app", "secret": object{"secretName": "app-s3veil", "defaultMode": 0o440}})
+	spec["initContainers"] = append([]any{sidecar}, tree.List(spec, "initContainers")...)
+	spec["volumes"] = append(tree.List(spec, "volumes"), object{"name": "s3veil-secret-app", "secret": object{"secretName": "app-s3veil", "defaultMode": 0o440}})
 	return p
 }
 
 // sameSpec compares what the API server has made of two pods, field by field.
 func sameSpec(t *testing.T, what string, got, want object) {
 	t.Helper()
-	for _, m := range []string{missing(at(want, "spec"), at(got, "spec"), what), missing(at(got, "spec"), at(want, "spec"), what+", promised")} {
+	for _, m := range []string{missing(tree.At(want, "spec"), tree.At(got, "spec"), what), missing(tree.At(got, "spec"), tree.At(want, "spec"), what+", promised")} {
 		if m != "" {
 			t.Error(m)
 		}
@@ -101,8 +103,8 @@ func TestInjectedPodsAreWhatWasPromised(t *testing.T) {
 			t.Fatalf("%s: the promised pod: %v", c.what, err)
 		}
 		sameSpec(t, c.what, got, want)
-		had, _ := at(want, "metadata", "annotations").(object)
-		has, _ := at(got, "metadata", "annotations").(object)
+		had, _ := tree.At(want, "metadata", "annotations").(object)
+		has, _ := tree.At(got, "metadata", "annotations").(object)
 		if m := missing(had, has, c.what); m != "" {
 			t.Error(m)
 		}
@@ -120,8 +122,8 @@ func TestDryRunsAreInjectedAndLeaveNothing(t *testing.T) {
 	ns := i.tenant(t)
 	before := i.contents(t, ns)
 	got, err := i.create(ns, application(annotations("true")), "?dryRun=All")
-	if err != nil || len(list(got, "spec", "initContainers")) != 2 {
-		t.Errorf("%v, init containers %v", err, at(got, "spec", "initContainers"))
+	if err != nil || len(tree.List(got, "spec", "initContainers")) != 2 {
+		t.Errorf("%v, init containers %v", err, tree.At(got, "spec", "initContainers"))
 	}
 	if _, err := i.create(ns, application(annotations("perhaps")), "?dryRun=All"); !refusedWith(err, http.StatusUnprocessableEntity) {
 		t.Errorf("a dry run of a malformed pod: %v", err)
@@ -166,7 +168,7 @@ func TestMalformedPodsAreRefusedWithTheReason(t *testing.T) {
 		"spec": object{"selector": object{"matchLabels": object{"app": "app"}}, "template": template}})
 	eventually(t, func() error {
 		d := i.must(t, "GET", "/apis/apps/v1/namespaces/"+ns+"/deployments/app", nil)
-		if reasons := fmt.Sprint(at(d, "status", "conditions")); !strings.Contains(reasons, "unknown annotation s3veil.io/upstraem") {
+		if reasons := fmt.Sprint(tree.At(d, "status", "conditions")); !strings.Contains(reasons, "unknown annotation s3veil.io/upstraem") {
 			return fmt.Errorf("the Deployment says %s", reasons)
 		}
 		return nil
@@ -182,7 +184,7 @@ func TestWithoutTheWebhookTheFailurePolicyDecides(t *testing.T) {
 	ns := i.tenant(t)
 	sidecars := func(pod object) (int, error) {
 		out, err := i.create(ns, pod, "")
-		return len(list(out, "spec", "initContainers")) - 1, err
+		return len(tree.List(out, "spec", "initContainers")) - 1, err
 	}
 	asks, never, indifferent := application(annotations("true")), application(annotations("true")), application(nil)
 	never["metadata"].(object)["labels"] = object{"s3veil.io/inject": "false"}
@@ -205,7 +207,7 @@ func TestWithoutTheWebhookTheFailurePolicyDecides(t *testing.T) {
 	}
 	// The webhook's own pods never wait for it.
 	own := application(annotations("true"))
-	if out, err := i.create(i.namespace, own, ""); err != nil || len(list(out, "spec", "initContainers")) != 1 {
+	if out, err := i.create(i.namespace, own, ""); err != nil || len(tree.List(out, "spec", "initContainers")) != 1 {
 		t.Errorf("in the namespace of the injector: %v", err)
 	}
 
@@ -234,7 +236,7 @@ func TestPodsThatOtherWebhooksChangeAreInjectedOnce(t *testing.T) {
 	p.addLateContainers(t, i.namespace)
 	var got object
 	eventually(t, func() (err error) {
-		if got, err = p.create(ns, application(annotations("true")), ""); err == nil && len(list(got, "spec", "containers")) != 3 {
+		if got, err = p.create(ns, application(annotations("true")), ""); err == nil && len(tree.List(got, "spec", "containers")) != 3 {
 			err = fmt.Errorf("the other webhook is not called")
 		}
 		return err
@@ -250,13 +252,13 @@ func TestPodsThatOtherWebhooksChangeAreInjectedOnce(t *testing.T) {
 
 	// An injected pod that is made again, as backups do.
 	again := object{"apiVersion": "v1", "kind": "Pod", "spec": got["spec"],
-		"metadata": object{"generateName": "again-", "labels": at(got, "metadata", "labels"), "annotations": at(got, "metadata", "annotations")}}
+		"metadata": object{"generateName": "again-", "labels": tree.At(got, "metadata", "labels"), "annotations": tree.At(got, "metadata", "annotations")}}
 	twice, err := p.create(ns, again, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	sameSpec(t, "made again", twice, got)
-	if a, b := at(twice, "metadata", "annotations"), at(got, "metadata", "annotations"); missing(a, b, "annotations")+missing(b, a, "annotations") != "" {
+	if a, b := tree.At(twice, "metadata", "annotations"), tree.At(got, "metadata", "annotations"); missing(a, b, "annotations")+missing(b, a, "annotations") != "" {
 		t.Errorf("annotations %v, before %v", a, b)
 	}
 	if body := i.metrics(t); !regexp.MustCompile(`(?m)^s3veil_inject_\w+\{.*result="unchanged".*\} [1-9]`).MatchString(body) {

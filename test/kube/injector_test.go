@@ -17,6 +17,7 @@ import (
 
 	"s3veil/test/s3veil"
 	"s3veil/test/servers"
+	"s3veil/test/tree"
 )
 
 // injector is a release of the chart in its mode of that name, with the program running where the node only pretends. It is
@@ -77,7 +78,7 @@ func (i *injector) start(t *testing.T) {
 	t.Helper()
 	dir, account := t.TempDir(), "/api/v1/namespaces/"+i.namespace+"/serviceaccounts/"+installed+"/token"
 	token := text(i.must(t, "POST", account, object{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": object{}}), "status", "token")
-	files, _ := at(i.must(t, "GET", "/api/v1/namespaces/"+i.namespace+"/configmaps/"+installed+"-inject", nil), "data").(object)
+	files, _ := tree.At(i.must(t, "GET", "/api/v1/namespaces/"+i.namespace+"/configmaps/"+installed+"-inject", nil), "data").(object)
 	config := strings.ReplaceAll(text(files, "inject.yaml"), "/etc/s3veil-inject", dir)
 	program, err := s3veil.Build()
 	if err != nil {
@@ -148,7 +149,7 @@ func (i *injector) called(t *testing.T) {
 	ns := i.tenant(t)
 	eventually(t, func() error {
 		out, err := i.create(ns, application(annotations("true")), "?dryRun=All")
-		if err == nil && len(list(out, "spec", "initContainers")) == 0 {
+		if err == nil && len(tree.List(out, "spec", "initContainers")) == 0 {
 			err = errors.New("the webhook is not called")
 		}
 		return err

@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"s3veil/test/tree"
 )
 
 // lateContainer is what another webhook adds.
@@ -50,8 +52,8 @@ func reviewLate(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	response := object{"uid": at(review, "request", "uid"), "allowed": true}
-	containers := list(review, "request", "object", "spec", "containers")
+	response := object{"uid": tree.At(review, "request", "uid"), "allowed": true}
+	containers := tree.List(review, "request", "object", "spec", "containers")
 	if text(containers[len(containers)-1], "name") != "late" {
 		patch, err := json.Marshal([]object{{"op": "add", "path": "/spec/containers/-", "value": lateContainer}})
 		if err != nil {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"s3veil/test/tree"
 )
 
 // shape is a way to use the chart.
@@ -87,8 +89,8 @@ func (p *plane) cloud(t *testing.T, namespace string) {
 			if p.do("GET", services, nil, &all) != nil {
 				continue
 			}
-			for _, s := range list(all, "items") {
-				if text(s, "spec", "type") == "LoadBalancer" && at(s, "status", "loadBalancer", "ingress") == nil {
+			for _, s := range tree.List(all, "items") {
+				if text(s, "spec", "type") == "LoadBalancer" && tree.At(s, "status", "loadBalancer", "ingress") == nil {
 					// A service that has gone meanwhile needs no address.
 					_ = p.do("PATCH", services+"/"+name(s)+"/status", object{"status": object{"loadBalancer": object{"ingress": []object{{"ip": "10.9.9.9"}}}}}, nil)
 				}
@@ -100,7 +102,7 @@ func (p *plane) cloud(t *testing.T, namespace string) {
 // configuration is what a release tells the program.
 func (p *plane) configuration(t *testing.T, namespace, path string) string {
 	t.Helper()
-	data, _ := at(p.must(t, "GET", "/api/v1/namespaces/"+namespace+"/"+path, nil), "data").(object)
+	data, _ := tree.At(p.must(t, "GET", "/api/v1/namespaces/"+namespace+"/"+path, nil), "data").(object)
 	if len(data) == 0 {
 		t.Fatalf("no configuration in %s", path)
 	}
@@ -170,7 +172,7 @@ func TestTheServerTakesEveryObjectStrictly(t *testing.T) {
 			if err := create(o); err != nil {
 				t.Errorf("%s: %s %s: %v", s.name, text(o, "kind"), name(o), err)
 			}
-			spec, ok := at(o, "spec").(object)
+			spec, ok := tree.At(o, "spec").(object)
 			if !ok {
 				continue
 			}

@@ -20,6 +20,7 @@ import (
 
 	"s3veil/test/s3veil"
 	"s3veil/test/servers"
+	"s3veil/test/tree"
 )
 
 // kubeVar names the folder with the programs and files that .ci/kube.sh makes.
@@ -200,7 +201,7 @@ func (p *plane) nodeReady() error {
 	if err := p.do("GET", "/api/v1/nodes/node-0", nil, &node); err != nil {
 		return err
 	}
-	for _, c := range list(node, "status", "conditions") {
+	for _, c := range tree.List(node, "status", "conditions") {
 		if text(c, "type") == "Ready" && text(c, "status") == "True" {
 			return nil
 		}

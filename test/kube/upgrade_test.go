@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"s3veil/test/tree"
 )
 
 const local = fixtures + "good/local.yaml"
@@ -88,7 +90,7 @@ func TestAutoscalingTakesOverTheReplicas(t *testing.T) {
 	deployment := "/apis/apps/v1/namespaces/" + ns + "/deployments/r-s3veil"
 	generations := func() (pods, generation any) {
 		d := p.must(t, "GET", deployment, nil)
-		return at(d, "spec", "replicas"), at(d, "metadata", "generation")
+		return tree.At(d, "spec", "replicas"), tree.At(d, "metadata", "generation")
 	}
 	deploy("install", `replicas=4`)
 	first := p.replaced(t, ns, 4, nil)
@@ -136,7 +138,7 @@ func TestTwoReleasesShareANamespace(t *testing.T) {
 			}
 			n := 0
 			for _, slice := range p.items(t, "/apis/discovery.k8s.io/v1/namespaces/"+ns+"/endpointslices?labelSelector=kubernetes.io/service-name%3D"+service) {
-				for _, e := range list(slice, "endpoints") {
+				for _, e := range tree.List(slice, "endpoints") {
 					if n++; !want[text(e, "targetRef", "name")] {
 						return fmt.Errorf("%s leads to %s", service, text(e, "targetRef", "name"))
 					}
@@ -163,7 +165,7 @@ func TestThePodDisruptionBudgetHoldsEvictionsBack(t *testing.T) {
 	p.mustHelm(t, "install", "r", chart, "-n", ns, "-f", local, "--wait", "--timeout", "2m", "--set-json", `podDisruptionBudget={"minAvailable":1,"maxUnavailable":""}`)
 	budget := "/apis/policy/v1/namespaces/" + ns + "/poddisruptionbudgets/r-s3veil"
 	eventually(t, func() error {
-		if status := at(p.must(t, "GET", budget, nil), "status"); at(status, "disruptionsAllowed") != 1. || at(status, "expectedPods") != 2. {
+		if status := tree.At(p.must(t, "GET", budget, nil), "status"); tree.At(status, "disruptionsAllowed") != 1. || tree.At(status, "expectedPods") != 2. {
 			return fmt.Errorf("%v", status)
 		}
 		return nil
@@ -201,7 +203,7 @@ func TestPodsHaveTheTokenOfTheirAccountOnlyOnDemand(t *testing.T) {
 				t.Errorf("%s: account %s", values, text(pod, "spec", "serviceAccountName"))
 			}
 			var got bool
-			for _, v := range list(pod, "spec", "volumes") {
+			for _, v := range tree.List(pod, "spec", "volumes") {
 				got = got || strings.HasPrefix(text(v, "name"), "kube-api-access")
 			}
 			if got != want {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,10 +25,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", "16"); err != nil { // they wait more than they work
-		panic(err)
-	}
+	servers.Patient(16)
 	servers.Main(m, s3veil.RemoveBuild)
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"s3veil/test/s3veil"
 	"s3veil/test/servers"
+	"s3veil/test/tree"
 )
 
 func TestMain(m *testing.M) { servers.Main(m, s3veil.RemoveBuild, removeSettings) }
@@ -71,19 +72,6 @@ func kind(t *testing.T, all []object, kind string) object {
 	return all[i]
 }
 
-func at(node any, path ...string) any {
-	for _, p := range path {
-		m, _ := node.(object)
-		node = m[p]
-	}
-	return node
-}
-
-func list(node any, path ...string) []any {
-	l, _ := at(node, path...).([]any)
-	return l
-}
-
 // pod is a rendered pod on its way to podman.
 type pod struct {
 	name   string
@@ -116,12 +104,12 @@ func (p *pod) take(t *testing.T, spec any, all []object) {
 	p.spec, p.files = spec.(object), map[string]object{}
 	for _, o := range all {
 		if o["kind"] == "Secret" {
-			p.files[at(o, "metadata", "name").(string)] = o["data"].(object)
+			p.files[tree.At(o, "metadata", "name").(string)] = o["data"].(object)
 		}
 	}
-	p.spec["containers"] = append(list(p.spec, "initContainers"), list(p.spec, "containers")...)
+	p.spec["containers"] = append(tree.List(p.spec, "initContainers"), tree.List(p.spec, "containers")...)
 	delete(p.spec, "initContainers")
-	for _, c := range list(p.spec, "containers") {
+	for _, c := range tree.List(p.spec, "containers") {
 		c := c.(object)
 		delete(c, "ports") // podman would map them to the host's
 		if c["name"] != "s3veil" {
@@ -134,11 +122,11 @@ func (p *pod) take(t *testing.T, spec any, all []object) {
 			delete(c, probe)
 		}
 	}
-	for _, v := range list(p.spec, "volumes") {
+	for _, v := range tree.List(p.spec, "volumes") {
 		v := v.(object)
-		if name, ok := at(v, "secret", "secretName").(string); ok {
-			if at(v, "secret", "defaultMode") != 0o440 {
-				t.Errorf("%s: mode %v", name, at(v, "secret", "defaultMode"))
+		if name, ok := tree.At(v, "secret", "secretName").(string); ok {
+			if tree.At(v, "secret", "defaultMode") != 0o440 {
+				t.Errorf("%s: mode %v", name, tree.At(v, "secret", "defaultMode"))
 			}
 			v["hostPath"] = object{"path": p.layOut(t, name)}
 			delete(v, "secret")
@@ -205,11 +193,11 @@ func (p *pod) play(t *testing.T) *played {
 // probe asks what a rendered probe asks.
 func (p *pod) probe(t *testing.T, running *played, probe string) error {
 	t.Helper()
-	get := at(p.probes[probe], "httpGet")
+	get := tree.At(p.probes[probe], "httpGet")
 	if get == nil {
 		t.Fatalf("no %s", probe)
 	}
-	return running.ask(t, fmt.Sprintf("http://127.0.0.1:%v%v", at(get, "port"), at(get, "path")))
+	return running.ask(t, fmt.Sprintf("http://127.0.0.1:%v%v", tree.At(get, "port"), tree.At(get, "path")))
 }
 
 // lives starts store, s3veil and application in the kubelet's order, checks what runs, and ends them.
@@ -312,7 +300,7 @@ func TestSidecarBetweenApplicationAndStore(t *testing.T) {
 	p := newPod(t)
 	all := render(t, "r", appChart(t), "--set", "data="+p.data)
 	spec := kind(t, all, "Pod")["spec"]
-	if sidecar, _ := list(spec, "initContainers")[0].(object); sidecar["restartPolicy"] != "Always" {
+	if sidecar, _ := tree.List(spec, "initContainers")[0].(object); sidecar["restartPolicy"] != "Always" {
 		t.Error("s3veil is no native sidecar")
 	}
 	p.take(t, spec, all)
@@ -323,10 +311,10 @@ func TestSidecarBetweenApplicationAndStore(t *testing.T) {
 func TestGatewayBetweenApplicationAndStore(t *testing.T) {
 	p := newPod(t)
 	all := render(t, "r", chart, "-f", "testdata/gateway.yaml")
-	spec := at(kind(t, all, "Deployment"), "spec", "template", "spec").(object)
+	spec := tree.At(kind(t, all, "Deployment"), "spec", "template", "spec").(object)
 	app := kind(t, render(t, "r", appChart(t), "--set", "data="+p.data), "Pod")["spec"]
-	spec["containers"] = append(list(spec, "containers"), list(app, "containers")...)
-	spec["volumes"] = append(list(spec, "volumes"), list(app, "volumes")[0])
+	spec["containers"] = append(tree.List(spec, "containers"), tree.List(app, "containers")...)
+	spec["volumes"] = append(tree.List(spec, "volumes"), tree.List(app, "volumes")[0])
 	p.take(t, spec, all)
 	p.lives(t)
 }

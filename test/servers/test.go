@@ -4,13 +4,23 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
+
+// Patient has n tests at a time run of those that call Parallel, where they wait more than they work. It goes before Main.
+func Patient(n int) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(n)); err != nil {
+		panic(err)
+	}
+}
 
 // Main is what a TestMain that uses Shared calls: it runs the tests and stops the shared stores. After a failure their
 // directories stay, for the logs, and are printed; S3VEIL_TEST_KEEP=0 removes them all the same.

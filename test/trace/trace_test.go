@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -35,10 +34,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil { // they wait more than they work
-		panic(err)
-	}
+	servers.Patient(8)
 	servers.Main(m, s3veil.RemoveBuild)
 }
 
