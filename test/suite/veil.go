@@ -1,6 +1,8 @@
 package suite
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -10,6 +12,7 @@ import (
 
 var veilCases = []Case{
 	{"Veil_reserved_prefix_is_refused_and_hidden", reserved},
+	{"Veil_pages_are_filled_around_what_is_hidden", filledPages},
 	{"Veil_own_metadata_is_refused_and_hidden", ownMetadata},
 	{"Veil_announces_server_side_encryption", announcesSSE},
 	{"Veil_store_holds_no_plaintext", storeCiphertext},
@@ -39,6 +42,43 @@ func reserved(e *Env) {
 	e.Ok(err)
 	Equal(e, "refused", len(del.Errors), 1)
 	Equal(e, "deleted", len(del.Deleted), 1)
+}
+
+// filledPages: a client that asks for so many keys gets so many while there are more, wherever the manifests lie among them.
+func filledPages(e *Env) {
+	e.multipart("mp", Data(5<<20, 1), Data(10, 2))
+	e.multipart("mq", Data(5<<20, 1), Data(10, 2))
+	e.fill("!1", "!2", "z")
+	all := []string{"!1", "!2", "mp", "mq", "z"}
+	for size := range 5 {
+		var v1, v2 []string
+		in := &s3.ListObjectsV2Input{Bucket: &e.Bucket, MaxKeys: aws.Int32(int32(size + 1))}
+		for p := s3.NewListObjectsV2Paginator(e.C, in); p.HasMorePages(); {
+			out, err := p.NextPage(e.Ctx)
+			e.Ok(err)
+			Equal(e, fmt.Sprint("v2, keys of ", size+1), len(out.Contents), min(size+1, len(all)-len(v2)))
+			Equal(e, "KeyCount", int(aws.ToInt32(out.KeyCount)), len(out.Contents))
+			for _, o := range out.Contents {
+				v2 = append(v2, str(o.Key))
+			}
+		}
+		for more, marker := true, ""; more; {
+			out, err := e.C.ListObjects(e.Ctx, &s3.ListObjectsInput{Bucket: &e.Bucket, MaxKeys: aws.Int32(int32(size + 1)), Marker: &marker})
+			e.Ok(err)
+			Equal(e, fmt.Sprint("v1, keys of ", size+1), len(out.Contents), min(size+1, len(all)-len(v1)))
+			for _, o := range out.Contents {
+				v1 = append(v1, str(o.Key))
+			}
+			if more = aws.ToBool(out.IsTruncated) && len(out.Contents) > 0; more {
+				marker = v1[len(v1)-1]
+			}
+		}
+		for what, got := range map[string][]string{"v1": v1, "v2": v2} {
+			if !slices.Equal(got, all) {
+				e.Errorf("%s by %d: %q", what, size+1, got)
+			}
+		}
+	}
 }
 
 func ownMetadata(e *Env) {
