@@ -3,8 +3,13 @@
 package integration
 
 import (
+	"bytes"
 	"slices"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"s3veil/test/s3veil"
 	"s3veil/test/servers"
@@ -98,6 +103,55 @@ func TestS3veilMeetsTheSuite(t *testing.T) {
 			suite.Run(t, &c.Target, veil[kind])
 		})
 	}
+}
+
+// What s3veil remembers of uploads with upload_id: state, every store keeps and lists, and forgets with the upload.
+func TestS3veilMeetsTheSuiteWithState(t *testing.T) {
+	for _, kind := range servers.Kinds() {
+		t.Run(kind, func(t *testing.T) {
+			store := servers.MustShared(t, kind)
+			c := s3veil.MustStart(t, s3veil.Options{Store: store, Replicas: 2, Configure: func(c map[string]any) {
+				c["buckets"] = []any{map[string]any{"name": "*", "key": "main", "upload_id": "state"}}
+			}})
+			if kind == servers.Versity { // of the suite, what depends on the form of ids depends on no store
+				suite.Run(t, &c.Target, veil[kind])
+			}
+			remembers(t, c.Client(), store.Client())
+		})
+	}
+}
+
+// remembers completes an upload that declares no checksum.
+func remembers(t *testing.T, c, store *s3.Client) {
+	ctx, bucket, key := t.Context(), servers.NewBucket(t, c), aws.String("k")
+	up, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: key}, undeclared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, list := [][]byte{suite.Data(5<<20, 1), suite.Data(1000, 2)}, []types.CompletedPart(nil)
+	for i, p := range parts {
+		out, err := c.UploadPart(ctx, &s3.UploadPartInput{Bucket: &bucket, Key: key, UploadId: up.UploadId, PartNumber: aws.Int32(int32(i + 1)), Body: bytes.NewReader(p)}, undeclared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, types.CompletedPart{PartNumber: aws.Int32(int32(i + 1)), ETag: out.ETag})
+	}
+	for range 2 { // the second is a repetition
+		out, err := c.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: key, UploadId: up.UploadId,
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: list}}, undeclared)
+		if err != nil || aws.ToString(out.ChecksumCRC64NVME) != suite.Checksum("CRC64NVME", bytes.Join(parts, nil)) {
+			t.Errorf("%+v, %v", out, err)
+		}
+	}
+	left, err := store.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: aws.String(".s3veil/u/")})
+	if err != nil || len(left.Versions)+len(left.DeleteMarkers) != 0 {
+		t.Errorf("%+v, %v", left, err)
+	}
+}
+
+// undeclared keeps the SDK from declaring a checksum of its own.
+func undeclared(o *s3.Options) {
+	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 }
 
 func TestProgramsAgainstS3veil(t *testing.T) {
