@@ -5,6 +5,7 @@ import (
 
 	"s3veil/crypto/envelope"
 	"s3veil/proxy/etag"
+	"s3veil/proxy/head"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/upstream"
@@ -27,12 +28,12 @@ func describesPlaintext(name string) bool {
 // forwarded returns the client's headers that keep lets through, repeated ones joined, ETag conditions translated.
 func (x *exchange) forwarded(keep func(name string) bool) []upstream.Field {
 	var out []upstream.Field
-	for i := range x.head.fields {
-		name := x.head.fields[i].Name
-		if describesPlaintext(name) || !keep(name) || !x.head.firstOf(i) {
+	for i := range x.head.Fields {
+		name := x.head.Fields[i].Name
+		if describesPlaintext(name) || !keep(name) || !x.head.FirstOf(i) {
 			continue
 		}
-		value := x.head.joined(name)
+		value := x.head.Joined(name)
 		switch name {
 		case "if-match", "if-none-match", "x-amz-copy-source-if-match", "x-amz-copy-source-if-none-match":
 			value = etag.FromClient(value)
@@ -56,11 +57,11 @@ func (x *exchange) hoist() error {
 		return nil
 	}
 	for _, p := range x.req.Hoisted() {
-		if !isToken(p.Name) || hasControl(p.Value) {
+		if !head.IsToken(p.Name) || hasControl(p.Value) {
 			return s3err.Argument("The value of a query parameter cannot stand in a header.", p.Name, p.Value)
 		}
-		if !x.head.has(p.Name) {
-			x.head.fields = append(x.head.fields, sigv4.Field{Name: p.Name, Value: p.Value})
+		if !x.head.Has(p.Name) {
+			x.head.Fields = append(x.head.Fields, sigv4.Field{Name: p.Name, Value: p.Value})
 		}
 	}
 	return nil
@@ -70,8 +71,8 @@ func (x *exchange) hoist() error {
 func (x *exchange) checkAmzHeaders() error {
 	var room [32]string
 	names := room[:0]
-	for i := range x.head.fields {
-		if name := x.head.fields[i].Name; !strings.HasPrefix(name, "x-amz-checksum-") { // openPayload has words of its own for those
+	for i := range x.head.Fields {
+		if name := x.head.Fields[i].Name; !strings.HasPrefix(name, "x-amz-checksum-") { // openPayload has words of its own for those
 			names = append(names, name)
 		}
 	}
@@ -88,22 +89,22 @@ const maxMetadata = 2048
 // the form in which they are stored and covered by the metadata MAC.
 func (x *exchange) objectFields() ([]upstream.Field, error) {
 	var out []upstream.Field
-	for i := range x.head.fields {
-		name := x.head.fields[i].Name
-		if !contentHeaders[name] && !strings.HasPrefix(name, metaPrefix) || !x.head.firstOf(i) {
+	for i := range x.head.Fields {
+		name := x.head.Fields[i].Name
+		if !contentHeaders[name] && !strings.HasPrefix(name, metaPrefix) || !x.head.FirstOf(i) {
 			continue
 		}
 		switch {
 		case strings.HasPrefix(name, metaPrefix+envelope.Prefix):
 			return nil, s3err.InvalidArgument.With(errReservedMetadata)
 		case strings.HasPrefix(name, metaPrefix):
-			out = append(out, upstream.Field{Name: name, Value: x.head.joined(name)})
+			out = append(out, upstream.Field{Name: name, Value: x.head.Joined(name)})
 		case name == "content-encoding":
-			if v := withoutAWSChunked(x.head.joined(name)); v != "" {
+			if v := withoutAWSChunked(x.head.Joined(name)); v != "" {
 				out = append(out, upstream.Field{Name: name, Value: v})
 			}
-		case x.head.get(name) != "":
-			out = append(out, upstream.Field{Name: name, Value: x.head.joined(name)})
+		case x.head.Get(name) != "":
+			out = append(out, upstream.Field{Name: name, Value: x.head.Joined(name)})
 		}
 	}
 	return withContentType(out), nil

@@ -90,7 +90,7 @@ func forClient(name, value string) string {
 
 // setStoredSums returns the plaintext checksum kept with the object to clients that ask for it.
 func (x *exchange) setStoredSums(o *object) {
-	if o.plaintext() || !strings.EqualFold(x.head.get("x-amz-checksum-mode"), "ENABLED") {
+	if o.plaintext() || !strings.EqualFold(x.head.Get("x-amz-checksum-mode"), "ENABLED") {
 		return
 	}
 	if name, value, kind, ok := o.checksum(); ok {
@@ -233,7 +233,7 @@ func (x *exchange) answerRefusal(resp *upstream.Response) error {
 	defer resp.Body.Close()
 	resp.Header = slices.DeleteFunc(resp.Header, func(f upstream.Field) bool { return f.Name != "etag" && !in304(f.Name) })
 	x.respond(304, resp)
-	switch sent := x.head.joined("if-none-match"); {
+	switch sent := x.head.Joined("if-none-match"); {
 	case sent != "" && !own(sent):
 		x.set("etag", sent)
 	case !x.bucket.rule.AllowPlaintext && resp.Get("etag") != "":

@@ -93,7 +93,7 @@ func (x *exchange) attributesRefused(r *read, err error) error {
 // wantedAttributes reads x-amz-object-attributes.
 func (x *exchange) wantedAttributes() (map[string]bool, error) {
 	wanted := map[string]bool{}
-	for item := range strings.SplitSeq(x.head.joined("x-amz-object-attributes"), ",") {
+	for item := range strings.SplitSeq(x.head.Joined("x-amz-object-attributes"), ",") {
 		switch item = strings.TrimSpace(item); item {
 		case "":
 		case "ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize":
@@ -109,7 +109,7 @@ func (x *exchange) wantedAttributes() (map[string]bool, error) {
 func (x *exchange) attributeParts(o *object) (*s3xml.AttributeParts, error) {
 	page := &s3xml.AttributeParts{Total: o.table.Len(), Max: 1000}
 	for name, dst := range map[string]*int{"x-amz-max-parts": &page.Max, "x-amz-part-number-marker": &page.Marker} {
-		v := x.head.get(name)
+		v := x.head.Get(name)
 		if v == "" {
 			continue
 		}

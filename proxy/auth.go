@@ -16,7 +16,7 @@ func (x *exchange) authenticate() error {
 	if x.req.VirtualHost {
 		hostBucket = x.req.Bucket
 	}
-	auth, err := x.verifier().Verify(x.head.request(hostBucket))
+	auth, err := x.verifier().Verify(x.head.Request(hostBucket))
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (x *exchange) checkClaim() error {
 	if x.auth == nil {
 		return nil
 	}
-	if n, err := x.head.announcedLength(); err != nil || n != 0 {
+	if n, err := x.head.AnnouncedLength(); err != nil || n != 0 {
 		return nil
 	}
 	return x.auth.CheckNothing()

@@ -91,7 +91,7 @@ func (c *completion) run() (*slowAnswer, error) {
 	}
 	resp, result, err := c.complete()
 	if err != nil {
-		if isGone(err) && !(c.x.head.has("if-match") && s3err.From(err).Code == s3err.NoSuchKey.Code) {
+		if isGone(err) && !(c.x.head.Has("if-match") && s3err.From(err).Code == s3err.NoSuchKey.Code) {
 			return c.repeated()
 		}
 		return nil, err
@@ -353,5 +353,5 @@ func (x *exchange) location() string {
 	if x.tls {
 		scheme = "https://"
 	}
-	return scheme + x.head.host + x.head.path
+	return scheme + x.head.Host + x.head.Path
 }

@@ -31,11 +31,11 @@ type promise struct {
 
 // promiseOf reads the headers of a Complete of so many parts.
 func (x *exchange) promiseOf(parts int) (promise, error) {
-	p := promise{size: -1, kind: strings.ToUpper(x.head.get("x-amz-checksum-type"))}
+	p := promise{size: -1, kind: strings.ToUpper(x.head.Get("x-amz-checksum-type"))}
 	if p.kind != "" && p.kind != "FULL_OBJECT" && p.kind != "COMPOSITE" {
 		return p, errSumHeader("x-amz-checksum-type")
 	}
-	if v := x.head.get("x-amz-mp-object-size"); v != "" {
+	if v := x.head.Get("x-amz-mp-object-size"); v != "" {
 		var err error
 		p.size, err = strconv.ParseInt(v, 10, 64)
 		switch {

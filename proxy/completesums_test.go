@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"s3veil/proxy/head"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3xml"
 	"s3veil/sigv4"
@@ -73,7 +74,7 @@ func TestPromiseOfAComplete(t *testing.T) {
 		"two values": {[]sigv4.Field{{Name: "x-amz-checksum-crc32", Value: "AAAAAA=="}, {Name: "x-amz-checksum-crc32c", Value: "AAAAAA=="}},
 			promise{}, true},
 	} {
-		x := &exchange{head: head{fields: c.fields}}
+		x := &exchange{head: head.Head{Fields: c.fields}}
 		got, err := x.promiseOf(3)
 		if c.bad {
 			if !errors.Is(err, s3err.InvalidRequest) {

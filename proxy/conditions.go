@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"s3veil/proxy/etag"
+	"s3veil/proxy/head"
 	"s3veil/proxy/upstream"
 )
 
@@ -24,9 +25,9 @@ const (
 	conditionNotModified
 )
 
-func readConditions(h *head) conditions {
-	return conditions{match: h.joined("if-match"), noneMatch: h.joined("if-none-match"), ifRange: h.get("if-range"),
-		modifiedSince: h.get("if-modified-since"), unmodifiedBy: h.get("if-unmodified-since")}
+func readConditions(h *head.Head) conditions {
+	return conditions{match: h.Joined("if-match"), noneMatch: h.Joined("if-none-match"), ifRange: h.Get("if-range"),
+		modifiedSince: h.Get("if-modified-since"), unmodifiedBy: h.Get("if-unmodified-since")}
 }
 
 // own reports whether a list of ETags is compared by s3veil.

@@ -9,6 +9,7 @@ import (
 
 	"s3veil/proxy/conn"
 	"s3veil/proxy/forward"
+	"s3veil/proxy/head"
 	"s3veil/proxy/s3err"
 )
 
@@ -51,10 +52,10 @@ func forwardOutcome(err error) string {
 
 // connect judges a CONNECT. host is the connection to another host, nil for an S3 host.
 func (x *exchange) connect() (host net.Conn, err error) {
-	if x.head, err = parseFields(&x.ctx.Request.Header); err != nil {
+	if x.head, err = head.ParseFields(&x.ctx.Request.Header); err != nil {
 		return nil, forwardMalformed(err)
 	}
-	x.head.method, x.head.path = fasthttp.MethodConnect, "/"
+	x.head.Method, x.head.Path = fasthttp.MethodConnect, "/"
 	x.beginTrace()
 	f := x.st.forward
 	switch {
@@ -66,15 +67,15 @@ func (x *exchange) connect() (host net.Conn, err error) {
 		return nil, forwardRefused("clients may not come from " + x.source.String())
 	case x.via.connected:
 		return nil, forwardMalformed(errors.New("CONNECT inside a CONNECT"))
-	case x.head.has("transfer-encoding") || x.head.has("content-length") && x.head.get("content-length") != "0":
+	case x.head.Has("transfer-encoding") || x.head.Has("content-length") && x.head.Get("content-length") != "0":
 		return nil, forwardMalformed(errors.New("CONNECT with a body"))
-	case x.head.count("host") > 1:
+	case x.head.Count("host") > 1:
 		return nil, forwardMalformed(errors.New("more than one Host header"))
 	}
 	if x.via.target, err = forward.ParseTarget(string(x.ctx.Request.Header.RequestURI()), 0); err != nil {
 		return nil, forwardMalformed(err)
 	}
-	if h := x.head.get("host"); h != "" && !x.via.target.Is(h, x.via.target.Port) {
+	if h := x.head.Get("host"); h != "" && !x.via.target.Is(h, x.via.target.Port) {
 		return nil, forwardMalformed(fmt.Errorf("CONNECT to %s, but Host %q", x.via.target, h))
 	}
 	if err := x.authenticateProxy(f); err != nil {

@@ -68,12 +68,12 @@ func (x *exchange) copyObject() error {
 
 // checkCopyHeaders refuses what S3 refuses before it looks at the source, and returns the checksum that is asked for.
 func (x *exchange) checkCopyHeaders() (checksum.Algorithm, error) {
-	switch d := x.head.get("x-amz-tagging-directive"); d {
+	switch d := x.head.Get("x-amz-tagging-directive"); d {
 	case "", "COPY", "REPLACE":
 	default:
 		return 0, s3err.Argument("Unknown tagging directive.", "x-amz-tagging-directive", d)
 	}
-	if x.head.get("x-amz-metadata-directive") != "REPLACE" { // not taken over, but measured
+	if x.head.Get("x-amz-metadata-directive") != "REPLACE" { // not taken over, but measured
 		own := x.forwarded(func(name string) bool { return strings.HasPrefix(name, metaPrefix) })
 		if err := fitsMetadata(own, 0); err != nil {
 			return 0, err
@@ -96,7 +96,7 @@ func (x *exchange) copyHeaders(reseal bool) []upstream.Field {
 
 // copiedFields are the target's content headers and user metadata by the metadata directive.
 func (x *exchange) copiedFields(src *copySource) ([]upstream.Field, error) {
-	switch d := x.head.get("x-amz-metadata-directive"); d {
+	switch d := x.head.Get("x-amz-metadata-directive"); d {
 	case "REPLACE":
 		return x.objectFields()
 	case "", "COPY":
@@ -120,10 +120,10 @@ func (x *exchange) changesNothing(src *copySource) bool {
 	if src.b.visible != x.bucket.visible || src.name.Key != x.req.Key || src.name.VersionID != "" {
 		return false
 	}
-	if x.head.get("x-amz-metadata-directive") == "REPLACE" {
+	if x.head.Get("x-amz-metadata-directive") == "REPLACE" {
 		return false
 	}
-	return !x.head.has("x-amz-storage-class") && !x.head.has("x-amz-checksum-algorithm") && !x.head.has("x-amz-website-redirect-location") &&
+	return !x.head.Has("x-amz-storage-class") && !x.head.Has("x-amz-checksum-algorithm") && !x.head.Has("x-amz-website-redirect-location") &&
 		!x.namesEncryption() && !src.o.plaintext()
 }
 

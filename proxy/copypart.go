@@ -29,7 +29,7 @@ func (x *exchange) uploadPartCopy() error {
 	if err != nil {
 		return err
 	}
-	if _, err := s3op.ParseCopySource(x.head.get("x-amz-copy-source")); err != nil {
+	if _, err := s3op.ParseCopySource(x.head.Get("x-amz-copy-source")); err != nil {
 		return x.bucketFirst(&x.bucket, err)
 	}
 	u, err := x.openUpload(false)
@@ -86,7 +86,7 @@ func (x *exchange) copyPart(u *upload, n int, src *copySource, from, to int64) (
 
 // copyRange reads x-amz-copy-source-range: "bytes=first-last" inside the source, nothing else.
 func (x *exchange) copyRange(n int64) (from, to int64, err error) {
-	v := x.head.get("x-amz-copy-source-range")
+	v := x.head.Get("x-amz-copy-source-range")
 	if v == "" {
 		return 0, n - 1, nil
 	}

@@ -33,7 +33,7 @@ func (x *exchange) openSource() (*copySource, error) {
 
 // askSource reports beside the source whether the store has been asked about it.
 func (x *exchange) askSource() (_ *copySource, asked bool, err error) {
-	name, err := s3op.ParseCopySource(x.head.get("x-amz-copy-source"))
+	name, err := s3op.ParseCopySource(x.head.Get("x-amz-copy-source"))
 	if err != nil {
 		return nil, false, err
 	}
@@ -99,7 +99,7 @@ func (s *copySource) query() []upstream.Param {
 func (x *exchange) sourceConditions() []upstream.Field {
 	var out []upstream.Field
 	for _, name := range []string{"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"} {
-		if v := x.head.get("x-amz-copy-source-" + name); v != "" {
+		if v := x.head.Get("x-amz-copy-source-" + name); v != "" {
 			if strings.HasSuffix(name, "match") {
 				v = etag.FromClient(v)
 			}

@@ -12,7 +12,7 @@ import (
 
 // wantedSum is the checksum algorithm that a CopyObject asks for, None for that of the source.
 func (x *exchange) wantedSum() (checksum.Algorithm, error) {
-	v := x.head.get("x-amz-checksum-algorithm")
+	v := x.head.Get("x-amz-checksum-algorithm")
 	if v == "" {
 		return checksum.None, nil
 	}

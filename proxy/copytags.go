@@ -43,14 +43,14 @@ func (x *exchange) withSourceTags(src *copySource, extra []upstream.Field) ([]up
 
 // sourceOwner is the condition on the owner of the source's bucket, as a condition of a request to it.
 func (x *exchange) sourceOwner() []upstream.Field {
-	owner := x.head.get("x-amz-source-expected-bucket-owner")
+	owner := x.head.Get("x-amz-source-expected-bucket-owner")
 	if owner == "" {
 		return nil
 	}
 	return []upstream.Field{{Name: "x-amz-expected-bucket-owner", Value: owner}}
 }
 
-func (x *exchange) replacesTags() bool { return x.head.get("x-amz-tagging-directive") == "REPLACE" }
+func (x *exchange) replacesTags() bool { return x.head.Get("x-amz-tagging-directive") == "REPLACE" }
 
 // tagHeader is x-amz-tagging. A space is %20: not every store takes "+" for one.
 func tagHeader(tags []tag) string {
@@ -108,7 +108,7 @@ func (x *exchange) carriedTags(src *copySource) ([]tag, error) {
 		return x.readTags(&src.b, src.name.Key, src.query(), x.sourceOwner())
 	}
 	var tags []tag
-	for item := range strings.SplitSeq(x.head.get("x-amz-tagging"), "&") {
+	for item := range strings.SplitSeq(x.head.Get("x-amz-tagging"), "&") {
 		name, value, _ := strings.Cut(item, "=")
 		k, err1 := url.QueryUnescape(name)
 		v, err2 := url.QueryUnescape(value)

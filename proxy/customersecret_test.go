@@ -143,12 +143,12 @@ func TestCustomerKeysAreForgotten(t *testing.T) {
 	x.bucket, _ = x.st.bucket("data")
 	headers := append(append(customer(appKey), customerSource(otherKey)...), "x-amz-copy-source", "data/key")
 	for i := 0; i < len(headers); i += 2 {
-		x.head.fields = append(x.head.fields, fieldOf(headers[i], headers[i+1]))
+		x.head.Fields = append(x.head.Fields, fieldOf(headers[i], headers[i+1]))
 	}
 	if err := x.chooseEncryption(); err != nil || x.customer == nil || x.sourceCustomer == nil {
 		t.Fatal(err)
 	}
-	for _, field := range x.head.fields {
+	for _, field := range x.head.Fields {
 		if strings.HasSuffix(field.Name, "customer-key") && field.Value != "" {
 			t.Errorf("%s is still in the head", field.Name)
 		}

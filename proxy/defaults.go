@@ -10,6 +10,7 @@ import (
 
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/setting"
+	"s3veil/proxy/head"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/sse"
@@ -162,9 +163,9 @@ func (x *exchange) forSettings() *exchange {
 	b.rule = &rule
 	b.visible, b.name, b.reserved = strings.Clone(b.visible), strings.Clone(b.name), strings.Clone(b.reserved)
 	b.realm, b.bound = strings.Clone(b.realm), strings.Clone(b.bound)
-	var payer head // the one thing that a read of s3veil's own needs of the request
-	if v := x.head.get("x-amz-request-payer"); v != "" {
-		payer.fields = []sigv4.Field{{Name: "x-amz-request-payer", Value: strings.Clone(v)}}
+	var payer head.Head // the one thing that a read of s3veil's own needs of the request
+	if v := x.head.Get("x-amz-request-payer"); v != "" {
+		payer.Fields = []sigv4.Field{{Name: "x-amz-request-payer", Value: strings.Clone(v)}}
 	}
 	return &exchange{s: x.s, st: x.st, id: x.id, start: x.start, client: x.client, signs: x.signs, bucket: b, head: payer, recording: x.recording,
 		req: s3op.Request{Op: s3op.GetBucketEncryption, Info: s3op.Table[s3op.GetBucketEncryption], Bucket: b.visible}}

@@ -21,9 +21,9 @@ var errSealedSize = s3err.NotImplemented.Say("The size of this object cannot be 
 // deleteObject passes, with a condition on the size turned into the store's.
 func (x *exchange) deleteObject() error {
 	header := x.sideHeaders()
-	if x.head.has(ifMatchSize) {
+	if x.head.Has(ifMatchSize) {
 		version, _ := x.req.Get("versionId")
-		c, err := x.storedSize(x.req.Key, version, x.head.joined(ifMatchSize))
+		c, err := x.storedSize(x.req.Key, version, x.head.Joined(ifMatchSize))
 		if err != nil {
 			return err
 		}

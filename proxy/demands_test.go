@@ -108,7 +108,7 @@ func TestSourcesAndSchemesSaidByBalancers(t *testing.T) {
 		for name, lines := range map[string]string{"x-forwarded-for": c.hops, "x-forwarded-proto": c.schemes} {
 			for line := range strings.SplitSeq(lines, "\n") {
 				if line != "" {
-					x.head.fields = append(x.head.fields, sigv4.Field{Name: name, Value: line})
+					x.head.Fields = append(x.head.Fields, sigv4.Field{Name: name, Value: line})
 				}
 			}
 		}

@@ -12,17 +12,17 @@ import (
 
 // encryptionHeader looks up what a request says about encryption, repeated headers joined.
 func (x *exchange) encryptionHeader(name string) (string, bool) {
-	if !x.head.has(name) {
+	if !x.head.Has(name) {
 		return "", false
 	}
-	return x.head.joined(name), true
+	return x.head.Joined(name), true
 }
 
 // chooseEncryption reads the headers of a request that makes an object, and decides how it is encrypted.
 func (x *exchange) chooseEncryption() error {
 	r, err := sse.ParseWrite(x.encryptionHeader, x.tls)
 	x.customer = r.Customer
-	if err == nil && x.head.has("x-amz-copy-source") {
+	if err == nil && x.head.Has("x-amz-copy-source") {
 		err = x.readSourceKey()
 	}
 	x.hideCustomerKeys()
@@ -44,7 +44,7 @@ func (x *exchange) chooseEncryption() error {
 
 // namesEncryption reports whether the request itself says how the object is to be encrypted.
 func (x *exchange) namesEncryption() bool {
-	return x.customer != nil || x.head.has(sse.HeaderType) || x.head.has(sse.HeaderBucketKey)
+	return x.customer != nil || x.head.Has(sse.HeaderType) || x.head.Has(sse.HeaderBucketKey)
 }
 
 // readEncryption reads the headers of a GET or HEAD.
@@ -60,7 +60,7 @@ func (x *exchange) readPartEncryption() error {
 	if err := sse.RefuseType(x.encryptionHeader); err != nil {
 		return err
 	}
-	if x.head.has("x-amz-copy-source") {
+	if x.head.Has("x-amz-copy-source") {
 		if err := x.readSourceKey(); err != nil {
 			return err
 		}
@@ -81,9 +81,9 @@ func (x *exchange) readSourceKey() (err error) {
 
 // hideCustomerKeys takes the keys out of the request's head, so that nothing behind can pass them on.
 func (x *exchange) hideCustomerKeys() {
-	for i := range x.head.fields {
-		if sse.Secret(x.head.fields[i].Name) {
-			x.head.fields[i].Value = ""
+	for i := range x.head.Fields {
+		if sse.Secret(x.head.Fields[i].Name) {
+			x.head.Fields[i].Value = ""
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"s3veil/proxy/head"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/sse"
@@ -29,7 +30,7 @@ type exchange struct {
 	ctx    *fasthttp.RequestCtx
 	id     string // x-amz-request-id
 	start  time.Time
-	head   head
+	head   head.Head
 	req    s3op.Request
 	auth   *sigv4.Verified
 	client *client
@@ -88,7 +89,7 @@ func newRequestID() string {
 // admit reads the head, routes, authenticates and authorises. Nothing has been sent upstream when it returns.
 func (x *exchange) admit() error {
 	var err error
-	if x.head, err = parseHead(&x.ctx.Request.Header); err != nil {
+	if x.head, err = head.Parse(&x.ctx.Request.Header); err != nil {
 		e := s3err.InvalidRequest.With(err)
 		e.Close = true
 		return e
@@ -103,13 +104,13 @@ func (x *exchange) admit() error {
 			return err
 		}
 	}
-	if x.head.section > maxHeaderSection {
-		return s3err.HeaderSection(maxHeaderSection).With(fmt.Errorf("header section of %d bytes", x.head.section))
+	if x.head.Section > head.MaxSection {
+		return s3err.HeaderSection(head.MaxSection).With(fmt.Errorf("header section of %d bytes", x.head.Section))
 	}
-	if x.head.method == "OPTIONS" {
+	if x.head.Method == "OPTIONS" {
 		return x.admitPreflight(router)
 	}
-	if x.req, err = router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.joined); err != nil {
+	if x.req, err = router.Route(x.head.Method, x.head.Host, x.head.Path, x.head.Query, x.head.Joined); err != nil {
 		return x.whoFirst(err)
 	}
 	checking := x.step("authenticate")
@@ -182,11 +183,11 @@ func (x *exchange) trustForwarded() {
 	if !trusted(x.source) {
 		return
 	}
-	if allHTTPS(x.head.joined("x-forwarded-proto")) {
+	if allHTTPS(x.head.Joined("x-forwarded-proto")) {
 		x.tls = true
 	}
 	// The last address that is not a trusted proxy's is the client's; what stands before it, the client may have written.
-	hops := strings.Split(x.head.joined("x-forwarded-for"), ",")
+	hops := strings.Split(x.head.Joined("x-forwarded-for"), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
 		a, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
 		if err != nil {
@@ -240,7 +241,7 @@ func (x *exchange) accompany(r *upstream.Request) {
 
 // carry adds a header of the client's to a request that lacks it.
 func (x *exchange) carry(r *upstream.Request, name string) {
-	value := x.head.get(name)
+	value := x.head.Get(name)
 	if value == "" || slices.ContainsFunc(r.Header, func(f upstream.Field) bool { return f.Name == name }) {
 		return
 	}
@@ -302,7 +303,7 @@ func (x *exchange) fail(err error) {
 	if e.Status == fasthttp.StatusProxyAuthRequired {
 		x.set("Proxy-Authenticate", `Basic realm="s3veil"`)
 	}
-	if x.head.method != fasthttp.MethodHead {
+	if x.head.Method != fasthttp.MethodHead {
 		r.Header.SetContentType("application/xml")
 		r.SetBody(s3err.Body(e, x.resource(), x.id, x.storeID))
 	} else {
@@ -318,7 +319,7 @@ func (x *exchange) fail(err error) {
 
 func (x *exchange) resource() string {
 	if x.req.Bucket == "" {
-		return x.head.path
+		return x.head.Path
 	}
 	return "/" + x.req.Bucket + ifNotEmpty("/", x.req.Key)
 }

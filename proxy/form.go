@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"s3veil/proxy/head"
 	"s3veil/proxy/s3err"
 	"s3veil/sigv4"
 )
@@ -157,7 +158,7 @@ func (f *formReader) next() (p formPart, ok bool, err error) {
 // header takes in one header line of a part. The content type of a part says nothing about the object, as on S3.
 func (p *formPart) header(line string) error {
 	name, value, ok := strings.Cut(line, ":")
-	if !ok || !isToken(name) || hasControl(line) {
+	if !ok || !head.IsToken(name) || hasControl(line) {
 		return s3err.MalformedPOSTRequest.With(errors.New("malformed header of a part"))
 	}
 	switch strings.ToLower(name) {

@@ -94,16 +94,16 @@ func (x *exchange) enter() (*s3op.Router, error) {
 
 // findTarget holds a request's target and its Host header against each other and against the rules.
 func (x *exchange) findTarget(f *forward.Forward) error {
-	host := x.head.get("host")
-	switch n := x.head.count("host"); {
-	case n == 0 && x.head.old && x.head.scheme != "": // HTTP/1.0 knows no Host
-		host = x.head.host
+	host := x.head.Get("host")
+	switch n := x.head.Count("host"); {
+	case n == 0 && x.head.Old && x.head.Scheme != "": // HTTP/1.0 knows no Host
+		host = x.head.Host
 	case n != 1:
 		return forwardMalformed(fmt.Errorf("%d Host headers", n))
 	}
 	if x.via.connected {
-		if !x.via.target.Is(x.head.host, x.via.target.Port) || !x.via.target.Is(host, x.via.target.Port) {
-			return forwardMalformed(fmt.Errorf("request for %q inside a CONNECT to %s", x.head.host, x.via.target))
+		if !x.via.target.Is(x.head.Host, x.via.target.Port) || !x.via.target.Is(host, x.via.target.Port) {
+			return forwardMalformed(fmt.Errorf("request for %q inside a CONNECT to %s", x.head.Host, x.via.target))
 		}
 		var err error
 		if x.via.place, err = f.Classify(x.via.target); err == nil && !x.via.place.S3 {
@@ -111,20 +111,20 @@ func (x *exchange) findTarget(f *forward.Forward) error {
 		}
 		return forwardError(err)
 	}
-	if x.head.scheme == "" {
+	if x.head.Scheme == "" {
 		return forwardMalformed(fmt.Errorf("a request in origin form on the forward port"))
 	}
 	if err := x.authenticateProxy(f); err != nil {
 		return err
 	}
-	target, err := forward.ParseTarget(x.head.host, schemePort[x.head.scheme])
+	target, err := forward.ParseTarget(x.head.Host, schemePort[x.head.Scheme])
 	if err != nil {
 		return forwardMalformed(err)
 	}
-	if !target.Is(host, schemePort[x.head.scheme]) {
+	if !target.Is(host, schemePort[x.head.Scheme]) {
 		return forwardMalformed(fmt.Errorf("target %s, but Host %q", target, host))
 	}
-	x.via.target, x.head.host = target, host // signatures are over the header as it was sent
+	x.via.target, x.head.Host = target, host // signatures are over the header as it was sent
 	x.via.place, err = f.Decide(target)
 	return forwardError(err)
 }
@@ -136,7 +136,7 @@ func (x *exchange) authenticateProxy(f *forward.Forward) error {
 	if f.Users == nil {
 		return nil
 	}
-	if _, ok := f.Users.Verify(x.head.get("proxy-authorization")); ok && x.head.count("proxy-authorization") == 1 {
+	if _, ok := f.Users.Verify(x.head.Get("proxy-authorization")); ok && x.head.Count("proxy-authorization") == 1 {
 		return nil
 	}
 	return s3err.ProxyAuthenticationRequired.Closing()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"s3veil/proxy/head"
 	"s3veil/proxy/policy"
 	"s3veil/proxy/s3op"
 )
@@ -47,7 +48,7 @@ func TestHeaderSectionsHaveALimit(t *testing.T) {
 	line := func(name string, n int) string {
 		return name + ": " + strings.Repeat("a", n-len(name)-len(": \r\n")) + "\r\n"
 	}
-	room := maxHeaderSection - len(section)
+	room := head.MaxSection - len(section)
 	for what, c := range map[string]struct {
 		method, more, query string
 		status              int

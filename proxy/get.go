@@ -26,7 +26,7 @@ func (x *exchange) newRead() (*read, error) {
 	if err := x.readEncryption(); err != nil {
 		return nil, err
 	}
-	r := &read{header: x.head.get("range"), rng: byterange.Parse(x.head.get("range")), cond: readConditions(&x.head)}
+	r := &read{header: x.head.Get("range"), rng: byterange.Parse(x.head.Get("range")), cond: readConditions(&x.head)}
 	if v, ok := x.req.Get("versionId"); ok {
 		r.query = append(r.query, upstream.Param{Name: "versionId", Value: v})
 	}

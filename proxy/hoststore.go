@@ -38,7 +38,7 @@ func (x *exchange) storeOf(base *store) (*store, error) {
 		return base, nil
 	}
 	scheme, usual := "http", uint16(80)
-	if x.via.connected && x.tls || x.head.scheme == "https" {
+	if x.via.connected && x.tls || x.head.Scheme == "https" {
 		scheme, usual = "https", 443
 	}
 	endpoint := scheme + "://" + bracketed(x.via.place.Domain)

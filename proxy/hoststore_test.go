@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"s3veil/proxy/forward"
+	"s3veil/proxy/head"
 	"s3veil/proxy/policy"
 	"s3veil/proxy/proxytest"
 	"s3veil/proxy/s3op"
@@ -65,7 +66,7 @@ func TestForwardToTheHostAskedForIsGuarded(t *testing.T) {
 	}
 	st := f.s.state.Load()
 	for client, reached := range map[string]bool{"127.0.0.1": true, "::1": true, "192.0.2.33": false, "2001:db8::1": false} {
-		x := &exchange{s: f.s, st: st, source: netip.MustParseAddr(client), head: head{scheme: "http"},
+		x := &exchange{s: f.s, st: st, source: netip.MustParseAddr(client), head: head.Head{Scheme: "http"},
 			via: &via{target: target, place: forward.Place{S3: true, Domain: target.Host}}}
 		o, err := x.storeOf(st.stores["default"])
 		if err != nil {

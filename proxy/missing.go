@@ -13,7 +13,7 @@ func (x *exchange) whichMissing(b *bucket, err error) error {
 	if version, ok := x.req.Get("versionId"); ok && e.Status == 400 && e.Code == s3err.BadRequest.Code {
 		return errVersion(version)
 	}
-	if e.Status != 404 || e.Code == s3err.NoSuchBucket.Code || x.head.method == "HEAD" {
+	if e.Status != 404 || e.Code == s3err.NoSuchBucket.Code || x.head.Method == "HEAD" {
 		return err
 	}
 	return x.bucketFirst(b, err)

@@ -112,7 +112,7 @@ func (x *exchange) announceChecksum(b *bucket) ([]upstream.Field, error) {
 
 // declaredChecksum reads x-amz-checksum-algorithm and -type of a Create.
 func (x *exchange) declaredChecksum() (*[2]byte, error) {
-	name, kind := x.head.get("x-amz-checksum-algorithm"), strings.ToUpper(x.head.get("x-amz-checksum-type"))
+	name, kind := x.head.Get("x-amz-checksum-algorithm"), strings.ToUpper(x.head.Get("x-amz-checksum-type"))
 	switch kind {
 	case "", "FULL_OBJECT", "COMPOSITE":
 	default:
@@ -231,7 +231,7 @@ func splitSums(sums []sigv4.Sum, def checksum.Algorithm, promised bool) (said si
 // trailerSums are the algorithms of the checksums announced for the trailer.
 func (x *exchange) trailerSums() []checksum.Algorithm {
 	var out []checksum.Algorithm
-	for item := range strings.SplitSeq(x.head.joined("x-amz-trailer"), ",") {
+	for item := range strings.SplitSeq(x.head.Joined("x-amz-trailer"), ",") {
 		if a, ok := checksum.FromHeader(strings.TrimSpace(item)); ok {
 			out = append(out, a)
 		}

@@ -27,12 +27,12 @@ func (x *exchange) passWith(header []upstream.Field) error { return x.passEdited
 
 // passEdited is pass with headers of the caller's and a document that edit has changed; nil is none.
 func (x *exchange) passEdited(header []upstream.Field, edit func(doc []byte) []byte) error {
-	req := &upstream.Request{Op: string(x.req.Op), Method: x.head.method, Key: x.req.Key, Header: header, Query: x.passQuery()}
+	req := &upstream.Request{Op: string(x.req.Op), Method: x.head.Method, Key: x.req.Key, Header: header, Query: x.passQuery()}
 	doc, sent, err := x.document()
 	if err != nil {
 		return err
 	}
-	contentType := x.head.get("content-type")
+	contentType := x.head.Get("content-type")
 	if edit != nil {
 		edited := edit(doc)
 		if len(doc) == 0 && len(edited) > 0 {
@@ -48,7 +48,7 @@ func (x *exchange) passEdited(header []upstream.Field, edit func(doc []byte) []b
 			req.Header = append(req.Header, upstream.Field{Name: "content-type", Value: contentType})
 		}
 	}
-	req.Idempotent = x.head.method == "GET" || x.head.method == "HEAD" || x.head.method == "PUT"
+	req.Idempotent = x.head.Method == "GET" || x.head.Method == "HEAD" || x.head.Method == "PUT"
 	resp, err := x.call(req)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (x *exchange) passEdited(header []upstream.Field, edit func(doc []byte) []b
 
 // document is the setting document of a request that passes, and whether there is one: it may be empty.
 func (x *exchange) document() (doc []byte, sent bool, err error) {
-	n, err := x.head.announcedLength()
+	n, err := x.head.AnnouncedLength()
 	if err != nil {
 		return nil, false, s3err.InvalidRequest.With(err)
 	}
@@ -81,10 +81,10 @@ func (x *exchange) document() (doc []byte, sent bool, err error) {
 // promisesDocument reports whether a write without a body says what its body is: SDKs do so when the caller left a setting
 // out, and the store's answer to that is the one that matters.
 func (x *exchange) promisesDocument() bool {
-	if x.head.method != "PUT" && x.head.method != "POST" {
+	if x.head.Method != "PUT" && x.head.Method != "POST" {
 		return false
 	}
-	return x.head.has("content-md5") || len(x.checksumHeaders()) > 0 || (x.auth != nil && x.auth.Payload == sigv4.PayloadHash && x.auth.Hash != sha256.Sum256(nil))
+	return x.head.Has("content-md5") || len(x.checksumHeaders()) > 0 || (x.auth != nil && x.auth.Payload == sigv4.PayloadHash && x.auth.Hash != sha256.Sum256(nil))
 }
 
 // passQuery keeps the sub-resource and the parameters that the operation table lets through.
@@ -113,7 +113,7 @@ func (x *exchange) relayAnswer(resp *upstream.Response) error {
 	if ct := resp.Get("content-type"); ct != "" && len(doc) > 0 {
 		x.ctx.Response.Header.SetContentType(ct)
 	}
-	if x.head.method == "HEAD" {
+	if x.head.Method == "HEAD" {
 		x.ctx.Response.SkipBody = true
 		x.ctx.Response.Header.SetContentLength(0)
 		return nil
@@ -125,7 +125,7 @@ func (x *exchange) relayAnswer(resp *upstream.Response) error {
 // admitPreflight lets a CORS preflight through to the store, unsigned: the store's rules answer (OPTIONS has no credentials).
 func (x *exchange) admitPreflight(router *s3op.Router) error {
 	var err error
-	if x.req, err = router.Route(x.head.method, x.head.host, x.head.path, x.head.query, x.head.get); err != nil {
+	if x.req, err = router.Route(x.head.Method, x.head.Host, x.head.Path, x.head.Query, x.head.Get); err != nil {
 		return err
 	}
 	return x.findBucket()

@@ -36,18 +36,18 @@ func (x *exchange) openPayloadWanting(want checksum.Algorithm) (*sigv4.Payload, 
 func (x *exchange) newPayload(body io.Reader, length int64, want checksum.Algorithm) (*sigv4.Payload, error) {
 	var err error
 	o := sigv4.PayloadOptions{Verified: x.auth, ContentLength: length, DecodedLength: -1, Want: want}
-	if v := x.head.get("x-amz-decoded-content-length"); v != "" {
+	if v := x.head.Get("x-amz-decoded-content-length"); v != "" {
 		if o.DecodedLength, err = strconv.ParseInt(v, 10, 64); err != nil || o.DecodedLength < 0 {
 			return nil, s3err.MissingContentLength.With(fmt.Errorf("x-amz-decoded-content-length %q", v))
 		}
 	}
-	if x.head.has("content-md5") {
-		v := x.head.get("content-md5")
+	if x.head.Has("content-md5") {
+		v := x.head.Get("content-md5")
 		if o.MD5, err = base64.StdEncoding.DecodeString(v); err != nil || len(o.MD5) != 16 {
 			return nil, s3err.InvalidDigest.Field("Content-MD5", v).With(fmt.Errorf("content-md5 %q", v))
 		}
 	}
-	if v := x.head.joined("x-amz-trailer"); v != "" {
+	if v := x.head.Joined("x-amz-trailer"); v != "" {
 		for _, name := range strings.Split(v, ",") {
 			o.Trailer = append(o.Trailer, strings.ToLower(strings.TrimSpace(name)))
 		}
@@ -104,7 +104,7 @@ func (x *exchange) promisedSums(trailer []string) ([]sigv4.Sum, error) {
 // checksumHeaders are the headers that carry a checksum's value.
 func (x *exchange) checksumHeaders() []sigv4.Field {
 	var out []sigv4.Field
-	for _, f := range x.head.fields {
+	for _, f := range x.head.Fields {
 		switch f.Name {
 		case "x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-checksum-mode":
 			continue
@@ -121,7 +121,7 @@ var errAlgorithm = s3err.Request("Checksum algorithm provided is unsupported. Pl
 
 // checkSDKAlgorithm holds x-amz-sdk-checksum-algorithm against the checksum that it announces, None for none.
 func (x *exchange) checkSDKAlgorithm(promised checksum.Algorithm) error {
-	v := x.head.get("x-amz-sdk-checksum-algorithm")
+	v := x.head.Get("x-amz-sdk-checksum-algorithm")
 	if v == "" {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"s3veil/proxy/etag"
+	"s3veil/proxy/head"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/s3xml"
@@ -33,7 +34,7 @@ var (
 // postObject answers PostObject: a browser's form whose fields stand for headers and for the signature.
 // Source: "Browser-Based Uploads Using POST" of the S3 API reference.
 func (x *exchange) postObject() error {
-	if v := x.head.get("x-amz-content-sha256"); v != "" && v != "UNSIGNED-PAYLOAD" {
+	if v := x.head.Get("x-amz-content-sha256"); v != "" && v != "UNSIGNED-PAYLOAD" {
 		return s3err.InvalidArgument.With(errFormPayload)
 	}
 	body, err := x.openBody()
@@ -61,7 +62,7 @@ func (x *exchange) drainForm() {
 
 // readForm reads the fields before the file. Nobody answers for them yet, so few forms are read at a time, and not for long.
 func (x *exchange) readForm(body *requestBody) (*formReader, *postForm, error) {
-	reader, err := newFormReader(&hurried{body, time.Now().Add(x.s.limits.HeadTimeout)}, x.head.get("content-type"))
+	reader, err := newFormReader(&hurried{body, time.Now().Add(x.s.limits.HeadTimeout)}, x.head.Get("content-type"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -124,7 +125,7 @@ func (x *exchange) verifyForm(form *postForm) error {
 		return err
 	}
 	form.policy = policy
-	if x.head.fields, err = form.headers(x.head.fields); err != nil {
+	if x.head.Fields, err = form.headers(x.head.Fields); err != nil {
 		return err
 	}
 	if err := x.checkAmzHeaders(); err != nil {
@@ -166,7 +167,7 @@ func (p *postForm) headers(request []sigv4.Field) ([]sigv4.Field, error) {
 		default:
 			continue
 		}
-		if !isToken(name) || hasControl(value) {
+		if !head.IsToken(name) || hasControl(value) {
 			return nil, s3err.Argument("The value of a form field cannot stand in a header.", f.Name, f.Value)
 		}
 		out = append(out, sigv4.Field{Name: name, Value: value})
@@ -188,7 +189,7 @@ func (x *exchange) post(body *requestBody, reader *formReader, form *postForm) e
 	if err != nil {
 		return err
 	}
-	w := &write{x: x, b: &x.bucket, key: x.req.Key, src: src, fields: fields, attrs: x.newAttributes(), md5: x.head.get("content-md5")}
+	w := &write{x: x, b: &x.bucket, key: x.req.Key, src: src, fields: fields, attrs: x.newAttributes(), md5: x.head.Get("content-md5")}
 	defer w.attrs.Zero()
 	w.extra = append(x.sideHeaders(), x.storeSSEOf(&x.bucket)...)
 	w.sums = payload.Checksums

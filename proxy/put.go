@@ -44,7 +44,7 @@ func (x *exchange) putObject() error {
 	if err != nil {
 		return err
 	}
-	w := &write{x: x, b: &x.bucket, key: x.req.Key, src: payload, fields: fields, attrs: x.newAttributes(), md5: x.head.get("content-md5")}
+	w := &write{x: x, b: &x.bucket, key: x.req.Key, src: payload, fields: fields, attrs: x.newAttributes(), md5: x.head.Get("content-md5")}
 	defer w.attrs.Zero()
 	w.extra = append(x.sideHeaders(), x.storeSSEOf(&x.bucket)...)
 	w.sums = payload.Checksums

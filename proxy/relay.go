@@ -21,12 +21,12 @@ const opRelay = "Relay"
 func (x *exchange) checkRelay() error {
 	x.req.Op = opRelay
 	switch {
-	case x.head.scheme != "http":
+	case x.head.Scheme != "http":
 		return forwardMalformed(errors.New("https in a plain request: other hosts take a CONNECT"))
-	case forward.Loops(x.head.fields):
+	case forward.Loops(x.head.Fields):
 		return forwardRefused("the request has come through s3veil before")
 	}
-	_, err := x.head.announcedLength()
+	_, err := x.head.AnnouncedLength()
 	if err != nil {
 		return forwardMalformed(err)
 	}
@@ -35,7 +35,7 @@ func (x *exchange) checkRelay() error {
 
 // relay passes a plain request for another host on, body and answer as they are.
 func (x *exchange) relay() error {
-	r := &forward.Request{Method: x.head.method, Path: x.head.path, Query: x.head.query, Host: x.head.host, Header: x.head.fields}
+	r := &forward.Request{Method: x.head.Method, Path: x.head.Path, Query: x.head.Query, Host: x.head.Host, Header: x.head.Fields}
 	body, err := x.openBody()
 	if err != nil {
 		return err
@@ -66,13 +66,13 @@ func (x *exchange) relay() error {
 		x.ctx.Response.Header.Add(f.Name, f.Value)
 	}
 	x.ctx.Response.Header.Add("Via", "1.1 s3veil")
-	if x.head.method == "HEAD" {
+	if x.head.Method == "HEAD" {
 		lent.takeBack(x)
 		x.ctx.Response.SkipBody = true
 		x.ctx.Response.Header.SetContentLength(int(max(resp.ContentLength, 0)))
 		return resp.Body.Close()
 	}
-	if resp.ContentLength < 0 && x.head.old {
+	if resp.ContentLength < 0 && x.head.Old {
 		lent.takeBack(x)
 		x.relayToTheEnd(resp.Body)
 		return nil

@@ -24,28 +24,12 @@ type requestBody struct {
 	renewed time.Time
 }
 
-// announcedLength is the length that the head announces: -1 for a chunked body, 0 for none.
-func (h *head) announcedLength() (int64, error) {
-	if h.has("transfer-encoding") {
-		return -1, nil
-	}
-	v := h.get("content-length")
-	if v == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil || n < 0 {
-		return 0, fmt.Errorf("content-length %q", v)
-	}
-	return n, nil
-}
-
 // announcedTooLarge refuses an object or a part by the length that its head announces.
 func (x *exchange) announcedTooLarge() error {
 	if x.req.Op != "PutObject" && x.req.Op != "UploadPart" {
 		return nil
 	}
-	text := orDefault(x.head.get("x-amz-decoded-content-length"), x.head.get("content-length"))
+	text := orDefault(x.head.Get("x-amz-decoded-content-length"), x.head.Get("content-length"))
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > maxPut {
 		return s3err.TooLarge(n, maxPut)
 	}
@@ -54,7 +38,7 @@ func (x *exchange) announcedTooLarge() error {
 
 // openBody returns the request's body; it may be called once.
 func (x *exchange) openBody() (*requestBody, error) {
-	n, err := x.head.announcedLength()
+	n, err := x.head.AnnouncedLength()
 	if err != nil {
 		return nil, s3err.InvalidRequest.With(err)
 	}
@@ -124,7 +108,7 @@ func (x *exchange) bodyDone() bool {
 	if x.body != nil {
 		return x.body.failed == nil && (x.body.eof || x.body.n == x.body.length)
 	}
-	n, err := x.head.announcedLength()
+	n, err := x.head.AnnouncedLength()
 	return err == nil && n == 0
 }
 

@@ -18,6 +18,7 @@ import (
 	"s3veil/proxy/budget"
 	"s3veil/proxy/conn"
 	"s3veil/proxy/forward"
+	"s3veil/proxy/head"
 	"s3veil/proxy/metrics"
 	"s3veil/proxy/s3err"
 	"s3veil/sigv4"
@@ -345,7 +346,7 @@ func (s *Server) handleEngineError(ctx *fasthttp.RequestCtx, err error) {
 	var timeout net.Error
 	switch {
 	case errors.As(err, &small):
-		x.fail(s3err.HeaderSection(maxHeaderSection).With(err))
+		x.fail(s3err.HeaderSection(head.MaxSection).With(err))
 	case errors.As(err, &timeout) && timeout.Timeout():
 		x.fail(s3err.RequestTimeout.With(err))
 	default:

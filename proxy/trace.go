@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"s3veil/keycache"
+	"s3veil/proxy/head"
 	"s3veil/proxy/s3err"
 	"s3veil/proxy/s3op"
 	"s3veil/proxy/upstream"
@@ -55,7 +56,7 @@ func (x *exchange) beginTrace() {
 
 // begin returns nil for requests that are not recorded.
 func (t *Tracing) begin(x *exchange) *recording {
-	sent := x.head.has("traceparent")
+	sent := x.head.Has("traceparent")
 	var parent trace.SpanContext
 	counts := sent && t.trusts(x.source)
 	if counts {
@@ -98,9 +99,9 @@ func (x *exchange) sentParent() trace.SpanContext {
 }
 
 // headCarrier shows a head to the library. It keeps nothing that does not belong to the head, which owns its strings.
-type headCarrier struct{ h *head }
+type headCarrier struct{ h *head.Head }
 
-func (c headCarrier) Get(name string) string { return strings.Clone(c.h.joined(name)) }
+func (c headCarrier) Get(name string) string { return strings.Clone(c.h.Joined(name)) }
 func (c headCarrier) Set(string, string)     {}
 func (c headCarrier) Keys() []string         { return nil }
 
@@ -127,7 +128,7 @@ func (x *exchange) endTrace() {
 	}
 	p.span.SetAttributes(
 		attribute.String("s3veil.operation", name), attribute.String("s3veil.port", port), attribute.String("s3veil.request_id", x.id),
-		attribute.String("http.request.method", x.head.method), attribute.Int("http.response.status_code", x.note.status),
+		attribute.String("http.request.method", x.head.Method), attribute.Int("http.response.status_code", x.note.status),
 		attribute.Int64("s3veil.bytes_in", x.note.in), attribute.Int64("s3veil.bytes_out", x.note.out))
 	p.text("aws.s3.bucket", x.req.Bucket)
 	if r.with.Keys {

@@ -37,7 +37,7 @@ var encryptionMutations = []mutation{
 	{"blocked customer keys accepted", sseChoose, "r.Type == Customer && d.BlockCustomer", "r.Type == Customer && d.BlockCustomer && names == nil"},
 	{"one name for two keys", sseNames, "twice && other != id", "twice && other != id && id == \"\""},
 
-	{"customer keys stay in the head", encryption, "			x.head.fields[i].Value = \"\"\n", ""},
+	{"customer keys stay in the head", encryption, "			x.head.Fields[i].Value = \"\"\n", ""},
 	{"wrong customer key is no refusal at the commitment", encryption, "errors.Is(err, envelope.ErrCommitment)", "err == nil"},
 	{"customer keys outlive their exchange", exchanges, "	x.forgetCustomerKeys()\n", ""},
 	{"customer keys without TLS in operations that need none", exchanges, "sse.RefusePlain(x.encryptionHeader, x.tls); err != nil", "sse.RefusePlain(x.encryptionHeader, true); err != nil"},

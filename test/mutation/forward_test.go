@@ -19,7 +19,7 @@ const (
 	relays      = "proxy/relay.go"
 	hostStores  = "proxy/hoststore.go"
 	hellos      = "proxy/forward/hello.go"
-	heads       = "proxy/head.go"
+	heads       = "proxy/head/head.go"
 	servers     = "proxy/server.go"
 )
 
@@ -27,7 +27,7 @@ func init() {
 	for _, file := range []string{forwardPort, connects, relays, hostStores} {
 		filters[file] = "Forward|SignedForTheirClient"
 	}
-	filters[heads], filters[servers] = "Head|OtherVersions", "HTTP10|OverTheLimit"
+	filters[servers] = "HTTP10|OverTheLimit"
 	mutations = append(mutations, auditMutations...)
 	mutations = append(mutations, forwardMutations...)
 }
@@ -81,18 +81,18 @@ var forwardMutations = []mutation{
 	{"numbers are names", targets, "|| isNumber(host", "|| host == \"\" && isNumber(host"},
 	{"S3 addresses under another name", guard, "err == nil && place.S3 {", "err == nil && place.S3 && !a.IsValid() {"},
 	{"protocols switched", relays, "resp.StatusCode == 101", "resp.StatusCode == 100"},
-	{"chunks for HTTP/1.0", relays, "resp.ContentLength < 0 && x.head.old", "resp.ContentLength < -1 && x.head.old"},
-	{"any version of HTTP", heads, "out.old && string(h.Protocol()) != \"HTTP/1.0\"", "out.old && string(h.Protocol()) == \"\""},
+	{"chunks for HTTP/1.0", relays, "resp.ContentLength < 0 && x.head.Old", "resp.ContentLength < -1 && x.head.Old"},
+	{"any version of HTTP", heads, "out.Old && string(h.Protocol()) != \"HTTP/1.0\"", "out.Old && string(h.Protocol()) == \"\""},
 	{"interim answers for HTTP/1.0", servers, "	case !h.IsHTTP11():\n", "	case !h.IsHTTP11() && len(v) == 0:\n"},
 	{"zones and user names in targets", targets, "	if !isName(host) {\n", "	if host == \"\" {\n"},
-	{"Host headers not compared", forwardPort, "	if !target.Is(host, schemePort[x.head.scheme]) {\n", "	if !target.Is(host, schemePort[x.head.scheme]) && host == \"\" {\n"},
-	{"hosts inside a CONNECT not compared", forwardPort, "if !x.via.target.Is(x.head.host, x.via.target.Port) || !x.via.target.Is(host, x.via.target.Port) {", "if x.head.host == \"\" {"},
+	{"Host headers not compared", forwardPort, "	if !target.Is(host, schemePort[x.head.Scheme]) {\n", "	if !target.Is(host, schemePort[x.head.Scheme]) && host == \"\" {\n"},
+	{"hosts inside a CONNECT not compared", forwardPort, "if !x.via.target.Is(x.head.Host, x.via.target.Port) || !x.via.target.Is(host, x.via.target.Port) {", "if x.head.Host == \"\" {"},
 	{"no user demanded", forwardPort, "	if f.Users == nil {\n", "	if f.Users != nil {\n"},
-	{"origin form accepted", forwardPort, "	if x.head.scheme == \"\" {\n", "	if x.head.scheme == \"-\" {\n"},
-	{"no user demanded for CONNECT", connects, "	if err := x.authenticateProxy(f); err != nil {\n", "	if err := x.authenticateProxy(f); err != nil && x.head.path == \"\" {\n"},
-	{"CONNECT with a body", connects, "	case x.head.has(\"transfer-encoding\") ||", "	case x.head.has(\"-\") ||"},
-	{"TLS tunnelled without an authority", connects, "	if !f.Intercepts() {\n", "	if !f.Intercepts() && x.head.path == \"\" {\n"},
-	{"loops", relays, "	case forward.Loops(x.head.fields):\n", "	case x.head.method == \"\":\n"},
+	{"origin form accepted", forwardPort, "	if x.head.Scheme == \"\" {\n", "	if x.head.Scheme == \"-\" {\n"},
+	{"no user demanded for CONNECT", connects, "	if err := x.authenticateProxy(f); err != nil {\n", "	if err := x.authenticateProxy(f); err != nil && x.head.Path == \"\" {\n"},
+	{"CONNECT with a body", connects, "	case x.head.Has(\"transfer-encoding\") ||", "	case x.head.Has(\"-\") ||"},
+	{"TLS tunnelled without an authority", connects, "	if !f.Intercepts() {\n", "	if !f.Intercepts() && x.head.Path == \"\" {\n"},
+	{"loops", relays, "	case forward.Loops(x.head.Fields):\n", "	case x.head.Method == \"\":\n"},
 	{"stores without the guard", hostStores, "	u.Control = st.forward.Control(x.source)\n", ""},
 	{"objects to the upstream all the same", hostStores, "x.st.forward == nil || !x.st.forward.ToHost", "x.st.forward == nil || x.st.forward.ToHost"},
 	{"requests signed for others", hostStores, "	return *c, nil\n", "	return sigv4.Credential{AccessKey: \"other\", Secret: c.Secret}, nil\n"},

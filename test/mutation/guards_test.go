@@ -45,13 +45,13 @@ var guardMutations = []mutation{
 	{"requests of other hosts without a trace", relaying, "	req.Header.Add(\"Via\", \"1.1 \"+viaName)\n", ""},
 	{"S3 hosts in tunnels", tunnels, "		if err == nil && place.S3 {\n", "		if err == nil && place.S3 && name == \"\" {\n"},
 
-	{"CONNECT from anywhere", connects, "	case !f.Admits(x.source):\n", "	case !f.Admits(x.source) && x.head.path == \"\":\n"},
-	{"requests from anywhere", forwardPort, "	if !f.Admits(x.source) {\n", "	if !f.Admits(x.source) && x.head.path == \"\" {\n"},
-	{"CONNECT inside a CONNECT", connects, "	case x.via.connected:\n", "	case x.via.connected && x.head.path == \"\":\n"},
+	{"CONNECT from anywhere", connects, "	case !f.Admits(x.source):\n", "	case !f.Admits(x.source) && x.head.Path == \"\":\n"},
+	{"requests from anywhere", forwardPort, "	if !f.Admits(x.source) {\n", "	if !f.Admits(x.source) && x.head.Path == \"\" {\n"},
+	{"CONNECT inside a CONNECT", connects, "	case x.via.connected:\n", "	case x.via.connected && x.head.Path == \"\":\n"},
 	{"CONNECT whose Host names another", connects, "h != \"\" && !x.via.target.Is(", "h == \"-\" && !x.via.target.Is("},
 	{"CONNECT to any port", connects, "f.Decide(x.via.target)", "f.Classify(x.via.target)"},
 	{"requests to any port", forwardPort, "f.Decide(target)", "f.Classify(target)"},
-	{"two passwords", forwardPort, "ok && x.head.count(\"proxy-authorization\") == 1 {", "ok {"},
+	{"two passwords", forwardPort, "ok && x.head.Count(\"proxy-authorization\") == 1 {", "ok {"},
 	{"one store for clients of loopback and others", hostStores, "x.req.VirtualHost, x.source.IsLoopback()}", "x.req.VirtualHost, true}"},
 	{"the upstream's proxy dials for clients", hostStores, "	u.Proxy = \"\"", "	_ = u.Proxy"},
 }

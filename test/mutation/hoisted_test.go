@@ -17,7 +17,7 @@ func init() {
 // hoistedMutations are those of headers in presigned URLs, of foreign wrappings, and of what DeleteBucket sweeps.
 var hoistedMutations = []mutation{
 	{"headers in URLs of version 2 decide nothing", routing, " || strings.EqualFold(p.Name, \"AWSAccessKeyId\")", ""},
-	{"line breaks in headers from URLs", hoists, "!isToken(p.Name) || hasControl(p.Value)", "!isToken(p.Name)"},
+	{"line breaks in headers from URLs", hoists, "!head.IsToken(p.Name) || hasControl(p.Value)", "!head.IsToken(p.Name)"},
 	{"wrapping of foreign keys downgraded", foreign, "h.Wrapping == KMS && bound", "h.Wrapping == KMS && bound && h.Version == V3"},
 	{"manifests in front of objects swept", sweeps, "err == nil && !more && len(behind) == 0", "err == nil && (more || len(behind) >= 0)"},
 	{"manifests of uploads completed meanwhile swept", sweeps, "err := x.nothingElse(); err != nil || !free", "err := x.nothingElse(); err != nil && !free"},

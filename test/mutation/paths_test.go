@@ -38,7 +38,7 @@ func init() {
 		mutation{"another content type beside the signed one", version, "			if typed {", "			if typed && f.Value == \"-\" {"},
 		mutation{"plain requests in tunnels not read", hellos, "return names, done || len(start) >= maxHello, nil", "return nil, true, nil"},
 		mutation{"plain requests in tunnels for any host", tunnels, "		if !secure {\n			return f.forbidsRequest(name)", "		if !secure {\n			return nil"},
-		mutation{"repeated bypasses: the first decides", exchanges, "x.head.query, x.head.joined)", "x.head.query, x.head.get)"},
+		mutation{"repeated bypasses: the first decides", exchanges, "x.head.Query, x.head.Joined)", "x.head.Query, x.head.Get)"},
 		mutation{"forms as long as their variables make them", forms, "if total > maxFormHead {", "if total < 0 {"},
 	)
 }

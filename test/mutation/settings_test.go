@@ -42,7 +42,7 @@ func init() {
 		mutation{"default encryption believed for ever", defaults, "found && age < defaultAge", "found"},
 		mutation{"old answers overwrite a new default", defaults, "		if d.flights[name] != f {\n", "		if d.flights == nil {\n"},
 		mutation{"store asked before a refusal", choosing, "err != nil || r.Type == sse.S3", "r.Type == sse.S3"},
-		mutation{"the first of several schemes counts", exchanges, "allHTTPS(x.head.joined(\"x-forwarded-proto\"))", "allHTTPS(x.head.get(\"x-forwarded-proto\"))"},
+		mutation{"the first of several schemes counts", exchanges, "allHTTPS(x.head.Joined(\"x-forwarded-proto\"))", "allHTTPS(x.head.Get(\"x-forwarded-proto\"))"},
 		mutation{"everybody is a balancer", exchanges, "	if !trusted(x.source) {\n		return\n	}\n	if", "	if"},
 		mutation{"the address that the client has written", exchanges, "		if !trusted(x.source) {\n			return\n		}\n	}\n", "	}\n"},
 		mutation{"copies from a bucket that demands TLS", authorising, "err == nil && b.rule.RequireTLS && !x.tls", "err != nil && b.rule.RequireTLS && !x.tls"},

@@ -61,6 +61,7 @@ var floor = map[string][]string{
 	"s3veil/sigv4":           {"net/http", "log", "log/slog", "os", "encoding/xml"},
 	"s3veil/keycache":        {"net/http", "os"},
 	"s3veil/proxy/conn":      {"net/http", "log/slog", "github.com/valyala/fasthttp", "s3veil/proxy/s3err"},
+	"s3veil/proxy/head":      {"net/http", "net", "os", "log/slog", "s3veil/proxy/s3err"},
 	"s3veil/proxy/s3op":      {"net/http", "net", "os", "log/slog"},
 	"s3veil/proxy/byterange": {"net/http", "net", "os", "log/slog"},
 	"s3veil/proxy/policy":    {"net/http", "os", "log/slog"},

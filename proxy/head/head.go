@@ -1,8 +1,12 @@
-package proxy
+// Package head reads the head of a request as it stands on the wire, and refuses what another reader could read otherwise: two
+// framings, other codings, malformed lines and targets.
+package head
 
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -10,24 +14,24 @@ import (
 	"s3veil/sigv4"
 )
 
-// head is the head of a request as it stood on the wire. It is parsed from the raw header block, because the engine's
+// Head is the head of a request as it stood on the wire. It is parsed from the raw header block, because the engine's
 // parsed header keeps only one of Content-Length and Transfer-Encoding, forgets the order and merges trailers later.
 // It owns its strings: nothing points into the engine's pooled buffers.
-type head struct {
-	method string
-	path   string // raw, at least "/"
-	query  string // raw, without "?"
-	host   string
-	scheme string        // of a target in absolute form, else empty
-	old    bool          // HTTP/1.0
-	fields []sigv4.Field // names in lower case, in order of arrival
-	// section is the size of the header section in bytes, as a store in s3veil's place would get it: without the request line,
+type Head struct {
+	Method string
+	Path   string // raw, at least "/"
+	Query  string // raw, without "?"
+	Host   string
+	Scheme string        // of a target in absolute form, else empty
+	Old    bool          // HTTP/1.0
+	Fields []sigv4.Field // names in lower case, in order of arrival
+	// Section is the size of the header section in bytes, as a store in s3veil's place would get it: without the request line,
 	// and without the lines of proxies in between.
-	section int
+	Section int
 }
 
-// maxHeaderSection is S3's limit of the header section, in bytes. Request lines do not count: presigned URLs are long.
-const maxHeaderSection = 8 << 10
+// MaxSection is S3's limit of the header section, in bytes. Request lines do not count: presigned URLs are long.
+const MaxSection = 8 << 10
 
 var (
 	errDualFraming   = errors.New("content-length together with transfer-encoding")
@@ -37,24 +41,24 @@ var (
 	errProtocol      = errors.New("neither HTTP/1.0 nor HTTP/1.1")
 )
 
-// parseHead reads the head of a request. Errors mean 400 and a closed connection: whoever sends such a head may have
+// Parse reads the head of a request. Errors mean 400 and a closed connection: whoever sends such a head may have
 // another idea of where the body ends.
-func parseHead(h *fasthttp.RequestHeader) (head, error) {
-	out, err := parseFields(h)
+func Parse(h *fasthttp.RequestHeader) (Head, error) {
+	out, err := ParseFields(h)
 	if err != nil {
 		return out, err
 	}
 	return out, out.setTarget(h.RequestURI())
 }
 
-// parseFields is parseHead without the target.
-func parseFields(h *fasthttp.RequestHeader) (head, error) {
-	out := head{method: methodName(h.Method()), old: !h.IsHTTP11()}
-	if out.old && string(h.Protocol()) != "HTTP/1.0" {
+// ParseFields is Parse without the target.
+func ParseFields(h *fasthttp.RequestHeader) (Head, error) {
+	out := Head{Method: methodName(h.Method()), Old: !h.IsHTTP11()}
+	if out.Old && string(h.Protocol()) != "HTTP/1.0" {
 		return out, errProtocol
 	}
 	block := string(h.RawHeaders()) // one copy, into which names point that came in lower case, and all values
-	out.fields = make([]sigv4.Field, 0, 2+strings.Count(block, "\n"))
+	out.Fields = make([]sigv4.Field, 0, 2+strings.Count(block, "\n"))
 	var length, transfer int
 	for len(block) > 0 {
 		line, rest, _ := strings.Cut(block, "\n")
@@ -64,12 +68,12 @@ func parseFields(h *fasthttp.RequestHeader) (head, error) {
 			continue
 		}
 		name, value, ok := strings.Cut(line, ":")
-		if !ok || !isToken(name) {
+		if !ok || !IsToken(name) {
 			return out, errHeaderSyntax
 		}
 		name = lowerName(name)
 		if !ofProxies(name) {
-			out.section += len(line) + len("\r\n")
+			out.Section += len(line) + len("\r\n")
 		}
 		value = trimBlank(value)
 		switch name {
@@ -81,9 +85,9 @@ func parseFields(h *fasthttp.RequestHeader) (head, error) {
 				return out, errFraming
 			}
 		case "host":
-			out.host = value
+			out.Host = value
 		}
-		out.fields = append(out.fields, sigv4.Field{Name: name, Value: value})
+		out.Fields = append(out.Fields, sigv4.Field{Name: name, Value: value})
 	}
 	if length > 1 || transfer > 1 || length+transfer > 1 {
 		return out, errDualFraming
@@ -143,19 +147,19 @@ func trimBlank(value string) string {
 }
 
 // setTarget splits the raw request target; the absolute form (RFC 9112 3.2.2) names the host itself.
-func (h *head) setTarget(raw []byte) error {
+func (h *Head) setTarget(raw []byte) error {
 	if i := bytes.IndexByte(raw, '#'); i >= 0 {
 		raw = raw[:i]
 	}
 	target := string(raw)
 	if !strings.HasPrefix(target, "/") && isAbsolute(strings.ToLower(target)) {
 		scheme, after, _ := strings.Cut(target, "://")
-		h.scheme = strings.ToLower(scheme)
+		h.Scheme = strings.ToLower(scheme)
 		authority, path, found := strings.Cut(after, "/")
 		if strings.ContainsAny(authority, "@?#\\") || authority == "" {
 			return errRequestTarget
 		}
-		h.host = authority
+		h.Host = authority
 		target = "/"
 		if found {
 			target += path
@@ -164,7 +168,7 @@ func (h *head) setTarget(raw []byte) error {
 	if !strings.HasPrefix(target, "/") {
 		return errRequestTarget
 	}
-	h.path, h.query, _ = strings.Cut(target, "?")
+	h.Path, h.Query, _ = strings.Cut(target, "?")
 	return nil
 }
 
@@ -173,58 +177,58 @@ func isAbsolute(target string) bool {
 	return strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://")
 }
 
-// get returns the first value of a header by lower-case name, "" when it is absent.
-func (h *head) get(name string) string {
-	for i := range h.fields {
-		if h.fields[i].Name == name {
-			return h.fields[i].Value
+// Get returns the first value of a header by lower-case name, "" when it is absent.
+func (h *Head) Get(name string) string {
+	for i := range h.Fields {
+		if h.Fields[i].Name == name {
+			return h.Fields[i].Value
 		}
 	}
 	return ""
 }
 
-// count is how often a header is there.
-func (h *head) count(name string) (n int) {
-	for i := range h.fields {
-		if h.fields[i].Name == name {
+// Count is how often a header is there.
+func (h *Head) Count(name string) (n int) {
+	for i := range h.Fields {
+		if h.Fields[i].Name == name {
 			n++
 		}
 	}
 	return n
 }
 
-// has reports whether a header is present.
-func (h *head) has(name string) bool {
-	for i := range h.fields {
-		if h.fields[i].Name == name {
+// Has reports whether a header is present.
+func (h *Head) Has(name string) bool {
+	for i := range h.Fields {
+		if h.Fields[i].Name == name {
 			return true
 		}
 	}
 	return false
 }
 
-// firstOf reports whether field i is the first of its name.
-func (h *head) firstOf(i int) bool {
+// FirstOf reports whether field i is the first of its name.
+func (h *Head) FirstOf(i int) bool {
 	for j := range i {
-		if h.fields[j].Name == h.fields[i].Name {
+		if h.Fields[j].Name == h.Fields[i].Name {
 			return false
 		}
 	}
 	return true
 }
 
-// joined returns all values of a header joined with commas, as RFC 9110 5.2 combines them.
-func (h *head) joined(name string) string {
+// Joined returns all values of a header joined with commas, as RFC 9110 5.2 combines them.
+func (h *Head) Joined(name string) string {
 	first, more := "", []string(nil)
-	for i := range h.fields {
-		if h.fields[i].Name != name {
+	for i := range h.Fields {
+		if h.Fields[i].Name != name {
 			continue
 		}
 		if first == "" && more == nil {
-			first, more = h.fields[i].Value, []string{}
+			first, more = h.Fields[i].Value, []string{}
 			continue
 		}
-		more = append(more, h.fields[i].Value)
+		more = append(more, h.Fields[i].Value)
 	}
 	if len(more) == 0 {
 		return first
@@ -232,13 +236,29 @@ func (h *head) joined(name string) string {
 	return first + "," + strings.Join(more, ",")
 }
 
-// request is the view that signatures are computed over.
-func (h *head) request(hostBucket string) *sigv4.Request {
-	return &sigv4.Request{HostBucket: hostBucket, Method: h.method, Path: h.path, Query: h.query, Host: h.host, Header: h.fields}
+// AnnouncedLength is the length that the head announces: -1 for a chunked body, 0 for none.
+func (h *Head) AnnouncedLength() (int64, error) {
+	if h.Has("transfer-encoding") {
+		return -1, nil
+	}
+	v := h.Get("content-length")
+	if v == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("content-length %q", v)
+	}
+	return n, nil
 }
 
-// isToken reports whether name is an RFC 9110 token: no space before the colon, no control characters.
-func isToken(name string) bool {
+// Request is the view that signatures are computed over.
+func (h *Head) Request(hostBucket string) *sigv4.Request {
+	return &sigv4.Request{HostBucket: hostBucket, Method: h.Method, Path: h.Path, Query: h.Query, Host: h.Host, Header: h.Fields}
+}
+
+// IsToken reports whether name is an RFC 9110 token: no space before the colon, no control characters.
+func IsToken(name string) bool {
 	if name == "" {
 		return false
 	}
