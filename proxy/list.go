@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"io"
 	"sync"
 
 	"s3veil/crypto/envelope"
@@ -148,7 +149,12 @@ func (x *exchange) headListed(e *s3xml.Entry) (*upstream.Response, error) {
 	if e.Stored > 0 { // no range of an empty object can be satisfied
 		req.Header = append(req.Header, upstream.Field{Name: "range", Value: byterange.Format(0, 0)})
 	}
-	return x.ask(x.context(), x.bucket.store.data, req)
+	if resp, err = x.ask(x.context(), x.bucket.store.data, req); err == nil && resp.ContentLength == 1 {
+		if _, err = io.Copy(io.Discard, resp.Body); err != nil { // read, so that the connection lives on
+			resp.Body.Close()
+		}
+	}
+	return resp, err
 }
 
 // measureOne asks whether a listed object carries an envelope. An object that has gone meanwhile keeps its estimate.
