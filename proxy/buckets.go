@@ -301,6 +301,11 @@ func (x *exchange) deleteRaw(k rawKey) error {
 		req.Query = []upstream.Param{{Name: "versionId", Value: k.VersionID}}
 	}
 	resp, err := x.call(req)
+	if err == nil && resp.Status == 400 && k.VersionID == "null" { // a store without versions that lists them all the same
+		resp.Body.Close()
+		req.Query = nil
+		resp, err = x.call(req)
+	}
 	if err != nil {
 		return err
 	}

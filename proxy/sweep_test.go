@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -215,5 +216,24 @@ func TestDeleteBucketDuringACopyLeavesAManifest(t *testing.T) {
 	r.s.caches.manifests.Purge()
 	if resp, got := r.do("GET", "/other/copy", nil); resp.StatusCode != 200 || string(got) != "part" {
 		t.Errorf("%d %q", resp.StatusCode, got)
+	}
+}
+
+// TestDeleteBucketWhereTheNullVersionHasNoName: versitygw without versions lists its objects as null versions, and deletes none of that id.
+func TestDeleteBucketWhereTheNullVersionHasNoName(t *testing.T) {
+	r := newSettingRig(t, nil)
+	r.litter("data", 3)
+	defer r.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op != "DeleteObject" || c.Query.Get("versionId") != "null" {
+			return nil
+		}
+		return &proxytest.Answer{Status: 400, Header: http.Header{}, Body: []byte("<Error><Code>InvalidArgument</Code></Error>")}
+	}, After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Op == "ListObjectVersions" {
+			a.Body = bytes.ReplaceAll(a.Body, []byte("</Key>"), []byte("</Key><VersionId>null</VersionId>"))
+		}
+	}})()
+	if got := r.code("DELETE", "/data", nil); got != "204" || len(r.store.Calls("DeleteObject")) != 6 {
+		t.Errorf("%s, %d deletions", got, len(r.store.Calls("DeleteObject")))
 	}
 }

@@ -125,7 +125,8 @@ func (r Run) run(ctx context.Context, what ...string) (*Result, error) {
 	return res, nil
 }
 
-var verdict = regexp.MustCompile(`^(?:\x1b\[[0-9;]*m)*(RUN|PASS|FAIL) +(?:\x1b\[[0-9;]*m)*([A-Za-z0-9_]+)(?::\s*(.*))?`)
+// verdict is the beginning of what a case says, in the colours of the suite: what a clean-up says before it ends no line.
+var verdict = regexp.MustCompile(`\x1b\[3[126]m(RUN|PASS|FAIL) +\x1b\[0m([A-Za-z0-9_]+)(?::\s*)?`)
 
 // wording are failures that compare nothing but the text of an error message, or the details that versitygw adds to one.
 var wording = regexp.MustCompile(`^(?:test(?: case)? \S+ failed: )?expected error (?:message|AWSAccessKeyId|Content-MD5) to be `)
@@ -135,24 +136,33 @@ func parse(r io.Reader) *Result {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
-		m := verdict.FindStringSubmatch(lines.Text())
-		switch {
-		case m == nil:
-			continue
-		case m[1] == "RUN":
-			res.Silent[m[2]] = true
-			continue
-		case m[1] == "FAIL" && wording.MatchString(m[3]):
-			res.Reworded[m[2]] = m[3]
-		case m[1] == "FAIL":
-			res.Failed[m[2]] = m[3]
-		default:
-			res.Passed[m[2]] = true
+		line := lines.Text()
+		found := verdict.FindAllStringSubmatchIndex(line, -1)
+		for i, m := range found {
+			end := len(line)
+			if i+1 < len(found) {
+				end = found[i+1][0]
+			}
+			res.add(line[m[2]:m[3]], line[m[4]:m[5]], line[m[1]:end])
 		}
-		delete(res.Silent, m[2])
-		res.Verdicts++
 	}
 	return res
+}
+
+func (r *Result) add(verdict, name, message string) {
+	switch {
+	case verdict == "RUN":
+		r.Silent[name] = true
+		return
+	case verdict == "FAIL" && wording.MatchString(message):
+		r.Reworded[name] = message
+	case verdict == "FAIL":
+		r.Failed[name] = message
+	default:
+		r.Passed[name] = true
+	}
+	delete(r.Silent, name)
+	r.Verdicts++
 }
 
 // Expected reads a list of failures: "name: reason" per line, # comments.
