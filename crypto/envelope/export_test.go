@@ -3,14 +3,18 @@ package envelope
 import (
 	"bytes"
 	"crypto/rand"
+	"io"
 	"testing"
 
 	"s3veil/crypto/kms"
 )
 
 // FixRandom makes the next draws of a test return b.
-func FixRandom(t testing.TB, b []byte) {
-	random = bytes.NewReader(b)
+func FixRandom(t testing.TB, b []byte) { DrawFrom(t, bytes.NewReader(b)) }
+
+// DrawFrom makes the draws of a test come from r.
+func DrawFrom(t testing.TB, r io.Reader) {
+	random = r
 	t.Cleanup(func() { random = rand.Reader })
 }
 

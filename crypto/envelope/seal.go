@@ -32,9 +32,10 @@ func draw(b []byte) {
 	}
 }
 
-// NewDEK draws the data-encryption key of one object.
+// NewDEK draws the data-encryption key of one object. What it is drawn into is overwritten: the caller has the only copy.
 func NewDEK() kms.Key32 {
 	var k kms.Key32
+	defer k.Zero()
 	draw(k[:])
 	return k
 }

@@ -35,6 +35,7 @@ var mutations = []mutation{
 	{"binding level ignored", sealing, "	loc = loc.Bound(level)\n", "	_ = level\n"},
 	{"one label for commitment and key", sealing, `labelSeal   = "s3veil/1/seal"`, `labelSeal   = "s3veil/1/commit"`},
 	{"salt not drawn", sealing, "	draw(raw[at:])\n", ""},
+	{"a copy of every data key stays behind", sealing, "	defer k.Zero()\n", ""},
 
 	{"any base64 accepted", layout, ".Strict()", ""},
 	{"line ends accepted", layout, `strings.ContainsAny(text, "\r\n")`, `strings.ContainsAny(text, "\x00")`},
