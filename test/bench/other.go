@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"s3veil/test/s3veil"
@@ -54,10 +55,11 @@ func startOther(dir, program string, like *s3veil.Cluster) (*other, func(), erro
 	return &other{"http://" + listen, p.PID()}, p.Kill, nil
 }
 
-// reportOther compares the two builds.
+// reportOther compares the two builds. Both run in every round, so the ratios of the rounds say more than that of the medians:
+// what slows the machine down for a minute slows down both.
 func reportOther(selected []scenario, results map[string]map[string][]sample) {
 	fmt.Println()
-	fmt.Println("| Scenario | s3veil | other build | s3veil / other |")
+	fmt.Println("| Scenario | s3veil | other build | s3veil / other: median [middle half] of the rounds |")
 	fmt.Println("|---|---|---|---|")
 	for _, s := range selected {
 		per, unit := s.bytesMoved()/(1<<30), 1.0
@@ -65,8 +67,21 @@ func reportOther(selected []scenario, results map[string]map[string][]sample) {
 			per, unit = float64(s.count), 1e6
 		}
 		cpu := func(x sample) float64 { return x.cpu / per * unit }
-		now, nowMin := medianMin(pick(results[s.name]["s3veil"], cpu))
-		was, wasMin := medianMin(pick(results[s.name][otherBuild], cpu))
-		fmt.Printf("| %s | %.4g [%.4g] | %.4g [%.4g] | **%.2f** |\n", s.name, now, nowMin, was, wasMin, now/was)
+		ours, theirs := pick(results[s.name]["s3veil"], cpu), pick(results[s.name][otherBuild], cpu)
+		now, nowMin := medianMin(ours)
+		was, wasMin := medianMin(theirs)
+		ratio, low, high := ratios(ours, theirs)
+		fmt.Printf("| %s | %.4g [%.4g] | %.4g [%.4g] | **%.3f** [%.3f–%.3f] |\n", s.name, now, nowMin, was, wasMin, ratio, low, high)
 	}
+}
+
+// ratios are the quartiles of a/b, round by round.
+func ratios(a, b []float64) (median, low, high float64) {
+	all := make([]float64, len(a))
+	for i := range a {
+		all[i] = a[i] / b[i]
+	}
+	slices.Sort(all)
+	at := func(q float64) float64 { return all[int(q*float64(len(all)-1)+0.5)] }
+	return at(0.5), at(0.25), at(0.75)
 }
