@@ -210,10 +210,8 @@ func (x *exchange) removeReserved() (bool, error) {
 		if free, err := x.nothingElse(); err != nil || !free {
 			return false, err
 		}
-		for _, k := range keys {
-			if err := x.deleteRaw(k); err != nil {
-				return false, err
-			}
+		if free, err := x.removeKeys(keys); err != nil || !free {
+			return false, err
 		}
 		if !more {
 			return true, nil

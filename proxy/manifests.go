@@ -174,6 +174,11 @@ func (x *exchange) readReserved(b *bucket, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return x.reservedBody(resp, name)
+}
+
+// reservedBody reads the answer to a request for a small object under the reserved prefix.
+func (x *exchange) reservedBody(resp *upstream.Response, name string) ([]byte, error) {
 	defer resp.Body.Close()
 	switch {
 	case resp.Status == 404:

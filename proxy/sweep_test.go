@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,16 @@ import (
 func (r *settingRig) litter(bucket string, n int) {
 	for i := range n {
 		r.store.Put(bucket, fmt.Sprintf(".s3veil/m/%032x", i), proxytest.Object{Data: []byte("m")})
+	}
+}
+
+// sweptNothing checks that no litter has been removed, not even for a moment.
+func (r *settingRig) sweptNothing(t *testing.T) {
+	t.Helper()
+	for _, c := range r.store.Calls("DeleteObject") {
+		if strings.HasPrefix(c.Key, ".s3veil/m/00000000000000") {
+			t.Errorf("%s was removed", c.Key)
+		}
 	}
 }
 
@@ -142,6 +153,25 @@ func TestDeleteBucketLosesAgainstACompleteThatCameFirst(t *testing.T) {
 	if n := len(r.store.Keys("data")); n < 1502 {
 		t.Errorf("%d objects are left", n)
 	}
+	r.sweptNothing(t)
+}
+
+// Nor is anything removed beside an upload that has begun since the open ones were aborted.
+func TestDeleteBucketRemovesNothingBesideAnOpenUpload(t *testing.T) {
+	r := newSettingRig(t, nil)
+	r.litter("data", 10)
+	var looks atomic.Int32
+	remove := r.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op == "ListMultipartUploads" && looks.Add(1) == 2 {
+			r.startUpload()
+		}
+		return nil
+	}})
+	defer remove()
+	if got := r.code("DELETE", "/data", nil); got != "409 BucketNotEmpty" {
+		t.Errorf("%s", got)
+	}
+	r.sweptNothing(t)
 }
 
 // An upload that begins while the pages are removed, or ends between two looks, is an object whose manifest stays; one that is
@@ -235,5 +265,82 @@ func TestDeleteBucketWhereTheNullVersionHasNoName(t *testing.T) {
 	}})()
 	if got := r.code("DELETE", "/data", nil); got != "204" || len(r.store.Calls("DeleteObject")) != 6 {
 		t.Errorf("%s, %d deletions", got, len(r.store.Calls("DeleteObject")))
+	}
+}
+
+// A copy becomes visible, and looks at its manifest for the last time, between a DeleteBucket's last look at the bucket and its removal
+// of that manifest: it goes back, with its hint, and the bucket stays.
+func TestDeleteBucketPutsManifestsOfCopiesBack(t *testing.T) {
+	r := newSettingRig(t, func(set *Settings) { set.Buckets[0].Realm = "shared" }) // buckets between which envelopes are resealed
+	r.must("PUT", "/other", nil)
+	id, list := r.startUpload()
+	r.must("POST", "/data/k?uploadId="+id, []byte(list))
+	removing, copied, deleted := make(chan struct{}), make(chan struct{}), make(chan string, 1)
+	var begin, remove sync.Once
+	manifests := func() (found []proxytest.Object) {
+		for _, key := range r.store.Keys("other") {
+			if o, ok := r.store.Get("other", key); ok && strings.HasPrefix(key, ".s3veil/m/") {
+				found = append(found, *o)
+			}
+		}
+		return found
+	}
+	var before []proxytest.Object
+	unhook := r.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		switch {
+		case c.Op == "CopyObject":
+			begin.Do(func() {
+				before = manifests()
+				go func() { deleted <- r.code("DELETE", "/other", nil) }()
+				<-removing
+			})
+		case c.Op == "DeleteObject" && strings.HasPrefix(c.Key, ".s3veil/m/"):
+			remove.Do(func() {
+				close(removing)
+				<-copied
+			})
+		}
+		return nil
+	}})
+	r.must("PUT", "/other/copy", nil, "x-amz-copy-source", "/data/k")
+	close(copied)
+	if got := <-deleted; got != "409 BucketNotEmpty" {
+		t.Errorf("DeleteBucket: %s", got)
+	}
+	unhook()
+	r.s.caches.manifests.Purge()
+	if resp, got := r.do("GET", "/other/copy", nil); resp.StatusCode != 200 || string(got) != "part" {
+		t.Errorf("%d %q", resp.StatusCode, got)
+	}
+	after := manifests()
+	if len(before) != 1 || len(after) != 1 || !bytes.Equal(before[0].Data, after[0].Data) || before[0].Header["x-amz-meta-s3veil-for"] == "" ||
+		before[0].Header["x-amz-meta-s3veil-for"] != after[0].Header["x-amz-meta-s3veil-for"] {
+		t.Errorf("manifests: %+v, then %+v", before, after)
+	}
+}
+
+// What cannot be removed to the end goes back, too, and what a sweep removes for good is gone.
+func TestInterruptedSweepsPutManifestsBack(t *testing.T) {
+	r := newSettingRig(t, nil)
+	r.litter("data", 250)
+	n := 0
+	unhook := r.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op != "DeleteObject" {
+			return nil
+		}
+		if n++; n > 130 {
+			return &proxytest.Answer{Status: 403, Body: []byte("<Error><Code>AccessDenied</Code></Error>")}
+		}
+		return nil
+	}})
+	if got := r.code("DELETE", "/data", nil); got != "403 AccessDenied" {
+		t.Errorf("%s", got)
+	}
+	unhook()
+	if n := len(r.store.Keys("data")); n != 150 {
+		t.Errorf("%d are left", n)
+	}
+	if got := r.code("DELETE", "/data", nil); got != "204" {
+		t.Errorf("%s", got)
 	}
 }

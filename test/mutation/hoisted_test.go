@@ -11,6 +11,7 @@ const (
 
 func init() {
 	filters[hoists], filters[sweeps] = "HeadersInURLs", "DeleteBucket|RegionsOfAWS"
+	filters[copies] += "|DeleteBucket"
 	mutations = append(mutations, hoistedMutations...)
 }
 

@@ -7,12 +7,14 @@ const (
 	listings  = "proxy/list.go"
 	forms     = "proxy/form.go"
 	documents = "proxy/documents.go"
+	returns   = "proxy/sweepreturn.go"
 )
 
 func init() {
 	for _, file := range []string{bulk, listings} {
 		filters[file] = "NamesAndIDs"
 	}
+	filters[returns] = "DeleteBucket|Sweeps"
 	filters[forms], filters[documents] = "Form", "StayWithinTheBudget"
 	filters[exchanges] += "|StayWithinTheBudget|RepeatedBypasses"
 	filters[foreigns] = "Foreign|NeighboursOf|Delayed"
@@ -39,6 +41,10 @@ func init() {
 		mutation{"plain requests in tunnels not read", hellos, "return names, done || len(start) >= maxHello, nil", "return nil, true, nil"},
 		mutation{"plain requests in tunnels for any host", tunnels, "		if !secure {\n			return f.forbidsRequest(name)", "		if !secure {\n			return nil"},
 		mutation{"repeated bypasses: the first decides", exchanges, "x.head.Query, x.head.Joined)", "x.head.Query, x.head.Get)"},
+		mutation{"sweeps do not look again", returns, "err := x.inUse(); err != nil || used {", "err := x.inUse(); err != nil && used {"},
+		mutation{"what was swept stays away", returns, "	for _, o := range kept {\n", "	for _, o := range kept[:0] {\n"},
+		mutation{"hints of what was swept are lost", returns, "x.writeReserved(&x.bucket, o.key, o.raw, o.hint, true)", "x.writeReserved(&x.bucket, o.key, o.raw, \"\", true)"},
+		mutation{"interrupted sweeps put nothing back", returns, "				return false, errors.Join(err, x.putBack(kept))\n", "				return false, err\n"},
 		mutation{"forms as long as their variables make them", forms, "if total > maxFormHead {", "if total < 0 {"},
 	)
 }
