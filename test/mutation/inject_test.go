@@ -33,7 +33,7 @@ var injectMutations = []mutation{
 	{"a star for more than a label", injectAnnotations, "c.upstream, labelByte)", "c.upstream, anyByte)"},
 	{"any key", injectAnnotations, "!slices.Contains(p.Allow.Keys, c.key)", "slices.Contains(p.Allow.Keys, \"\")"},
 	{"any bucket", injectAnnotations, "!allowed(p.Allow.Buckets, b, anyByte)", "b == \"\""},
-	{"a star taken for one character", injectGlob, "c == '?' && value[0] != '*' && fits(value[0])", "c == '?' && fits(value[0])"},
+	{"a star taken for one character", injectGlob, "return value != '*' && fits(value)", "return fits(value)"},
 	{"references expanded", injectMutate, "\"value\": literal(v.Value)", "\"value\": v.Value"},
 	{"sidecars of others taken for s3veil's", injectMutate, "		if !sameContainer(has, c.(map[string]any)) {\n", "		if !sameContainer(has, c.(map[string]any)) && has == nil {\n"},
 	{"further settings of a sidecar accepted", injectMutate, "ownVariable(name) && named(want[\"env\"], name) == nil", "ownVariable(name) && name == \"\""},

@@ -2,27 +2,34 @@ package inject
 
 // glob matches a value against a pattern in which * stands for any number of bytes that fit and ? for one. The value may be a
 // pattern itself: a * in it is only ever matched by a *, so that what matches never allows more than the pattern does.
+//
+// Only the last * is ever tried anew: where an earlier one could stand for more, the last one can as well. So a value of a tenant's
+// costs no more steps than its length times that of the pattern.
 func glob(pattern, value string, fits func(byte) bool) bool {
-	for pattern != "" {
-		switch c := pattern[0]; {
-		case c == '*':
-			for i := 0; ; i++ {
-				if glob(pattern[1:], value[i:], fits) {
-					return true
-				}
-				if i == len(value) || !fits(value[i]) {
-					return false
-				}
-			}
-		case value == "":
+	star, end := -1, 0 // behind the last * of the pattern, and behind what it stands for
+	for p, v := 0, 0; p < len(pattern) || v < len(value); {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			p++
+			star, end = p, v
+		case p < len(pattern) && v < len(value) && globByte(pattern[p], value[v], fits):
+			p, v = p+1, v+1
+		case star < 0 || end == len(value) || !fits(value[end]):
 			return false
-		case c == '?' && value[0] != '*' && fits(value[0]), c == value[0]:
-			pattern, value = pattern[1:], value[1:]
 		default:
-			return false
+			end++
+			p, v = star, end
 		}
 	}
-	return value == ""
+	return true
+}
+
+// globByte matches one byte against one of a pattern that is no *.
+func globByte(c, value byte, fits func(byte) bool) bool {
+	if c == '?' {
+		return value != '*' && fits(value)
+	}
+	return c == value
 }
 
 func anyByte(byte) bool { return true }
