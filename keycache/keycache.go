@@ -129,6 +129,7 @@ type Cache struct {
 	refused *simplelru.LRU[id, refusal]
 	flights map[flightName]*flight
 	sweepAt time.Time
+	idle    *time.Timer // sweeps though nobody asks for a key
 	closed  bool
 }
 
@@ -165,6 +166,9 @@ func New(opts Options) (*Cache, error) {
 		c.stop()
 		return nil, err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = time.AfterFunc(sweepInterval, c.sweepIdle)
 	return c, nil
 }
 

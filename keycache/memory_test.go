@@ -71,6 +71,35 @@ func TestExpiredKeysAreOverwrittenWithoutNewOnes(t *testing.T) {
 	})
 }
 
+// Nobody asks for a key, nor for numbers.
+func TestExpiredKeysAreOverwrittenInAnIdleProcess(t *testing.T) {
+	run(t, keycache.Options{}, func(r *rig) {
+		w := r.mustWrite("realm")
+		time.Sleep(14 * time.Minute)
+		if *w.Bound == zero {
+			t.Error("gone before its time")
+		}
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		if *w.Bound != zero {
+			t.Error("still in memory")
+		}
+	})
+	run(t, keycache.Options{Outage: keycache.Outage{Read: time.Hour}}, func(r *rig) {
+		w := r.mustWrite("realm")
+		time.Sleep(70 * time.Minute)
+		synctest.Wait()
+		if *w.Bound == zero {
+			t.Error("gone before an outage could need it")
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if *w.Bound != zero {
+			t.Error("still in memory after the time for outages")
+		}
+	})
+}
+
 func TestCloseOverwritesEverything(t *testing.T) {
 	run(t, keycache.Options{}, func(r *rig) {
 		unused := r.mustWrite("unused")

@@ -180,12 +180,25 @@ func (c *Cache) sweep(now time.Time) {
 	}
 }
 
+// sweepIdle sweeps once in a while: in a process that serves nobody, and whose metrics nobody reads, keys would stay in memory long
+// after their time.
+func (c *Cache) sweepIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.sweep(c.now())
+	c.idle.Reset(sweepInterval)
+}
+
 // Close overwrites every cached key; keys in use are overwritten at their release. The cache must not be used afterwards.
 func (c *Cache) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
 	c.stop()
+	c.idle.Stop()
 	c.reads.Purge()
 	c.plain.Purge()
 	c.paired.Purge()

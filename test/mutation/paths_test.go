@@ -45,6 +45,7 @@ func init() {
 		mutation{"what was swept stays away", returns, "	for _, o := range kept {\n", "	for _, o := range kept[:0] {\n"},
 		mutation{"hints of what was swept are lost", returns, "x.writeReserved(&x.bucket, o.key, o.raw, o.hint, true)", "x.writeReserved(&x.bucket, o.key, o.raw, \"\", true)"},
 		mutation{"interrupted sweeps put nothing back", returns, "				return false, errors.Join(err, x.putBack(kept))\n", "				return false, err\n"},
+		mutation{"keys stay in idle processes", "keycache/update.go", "	c.sweep(c.now())\n	c.idle", "	c.idle"},
 		mutation{"forms as long as their variables make them", forms, "if total > maxFormHead {", "if total < 0 {"},
 	)
 }
