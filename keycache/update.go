@@ -197,8 +197,8 @@ func (c *Cache) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	c.stop()
 	c.idle.Stop()
+	c.stop()
 	c.reads.Purge()
 	c.plain.Purge()
 	c.paired.Purge()
