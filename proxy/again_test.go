@@ -102,6 +102,52 @@ func TestChecksumsOfAFailedCompleteAreNotKept(t *testing.T) {
 	}
 }
 
+// The same, when the second Complete succeeds at the store and ends there: its repetition gives the object its own checksums, and
+// that of the first does not.
+func TestRepeatedCompletesKeepNoChecksumsOfAnotherList(t *testing.T) {
+	for _, form := range []UploadIDForm{UploadIDToken, UploadIDState} {
+		f := newFixture(t, func(s *Settings, _ *Options) { s.Buckets[0].UploadID = form })
+		id, _ := f.uploadWith([]string{"x-amz-checksum-algorithm", "CRC32", "x-amz-checksum-type", "FULL_OBJECT"}, nil)
+		part := "/data/key?partNumber=1&uploadId=" + url.QueryEscape(id)
+		complete := func(tag string, plain []byte) (*http.Response, []byte) {
+			return f.completeWith(id, []string{tag}, checksum.CRC32, []string{sumOf(checksum.CRC32, plain)})
+		}
+		failing := func(op string) func() {
+			return f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+				if c.Op == op {
+					return proxytest.Fail(503, "SlowDown")
+				}
+				return nil
+			}})
+		}
+		resp, _ := f.must("PUT", part, partTwo)
+		lost := resp.Header.Get("ETag")
+		remove := failing("CompleteMultipartUpload")
+		complete(lost, partTwo)
+		remove()
+		resp, _ = f.must("PUT", part, partThree) // the same size
+		won := resp.Header.Get("ETag")
+		remove = failing("HeadObject")
+		if resp, doc := complete(won, partThree); resp.StatusCode != 503 {
+			t.Fatalf("%v: %d %s", form, resp.StatusCode, doc)
+		}
+		remove()
+		object, _ := f.store.Get("data", "key")
+		f.store.Change("data", "key", func(o *proxytest.Object) { o.ETag = `"0123-1"` }) // ETags that tell nothing of the parts
+		if resp, doc := complete(won, partThree); code(doc) != "NoSuchUpload" {
+			t.Errorf("%v, perhaps another list: %d %s", form, resp.StatusCode, doc)
+		}
+		f.store.Change("data", "key", func(o *proxytest.Object) { o.ETag = object.ETag })
+		if resp, doc := complete(won, partThree); resp.StatusCode != 200 || !strings.Contains(string(doc), sumOf(checksum.CRC32, partThree)) {
+			t.Errorf("%v: %d %s", form, resp.StatusCode, doc)
+		}
+		if got, _ := f.sums(checksum.CRC32); got != sumOf(checksum.CRC32, partThree) {
+			t.Errorf("%v: HEAD says %q, want %q", form, got, sumOf(checksum.CRC32, partThree))
+		}
+		f.reads(partThree)
+	}
+}
+
 // A store that answers 200 to a Complete that has lost, to a list of the same sizes, keeps the winner's checksums.
 func TestLosersOfTheSameSizesLeaveTheWinnersChecksums(t *testing.T) {
 	f := remembering(t)

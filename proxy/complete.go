@@ -247,11 +247,17 @@ func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slow
 	defer head.Body.Close()
 	o := &object{key: c.x.req.Key, etag: head.Get("etag")}
 	defer o.forget()
-	if head.Status == 200 {
+	switch {
+	case head.Status == 200:
 		o.stored = head.ContentLength
 		if o.entry, err = classify(head.Header); err == nil && o.entry != "" {
 			err = c.openEnvelope(o)
 		}
+	case head.Status >= 500:
+		err = c.x.storeError(head)
+	}
+	if err != nil && s3err.From(err).Status >= 500 {
+		return nil, err // which of several manifests is the object's is not known yet; the Complete repeated goes on here
 	}
 	if head.Status != 200 || err != nil || o.attrs == nil || o.attrs.ObjectID != c.u.attrs.ObjectID {
 		return c.answer(resp, result.ETag), nil // overwritten since: the store's answer stands

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/sha256"
 	"errors"
 
 	"s3veil/crypto/manifest"
@@ -75,10 +76,43 @@ func (c *completion) winner(o *object) (*manifest.Manifest, error) {
 			}
 		}
 		if won {
-			return m, nil
+			return c.withOwnSums(m, o)
 		}
 	}
 	return nil, s3err.NoSuchUpload.With(errors.New("the object in place has no manifest of this list"))
+}
+
+// withOwnSums gives the manifest of the object in place the checksums of this list. Of one part table there is one manifest under
+// each name, and an attempt that failed before may have left it, for other parts of these sizes.
+func (c *completion) withOwnSums(m *manifest.Manifest, o *object) (*manifest.Manifest, error) {
+	if c.again != nil {
+		return m, nil // its origin is this list
+	}
+	own, old := *m, m.Origin()
+	own.Checksum, own.Composite, own.PartChecksums = nil, false, nil
+	var this *manifest.Origin
+	if c.u.state != "" {
+		if this = c.origin(sha256.Sum256([]byte(c.u.id))); old != nil && *old == *this {
+			return m, nil
+		}
+		var err error
+		if c.notes, err = c.x.readNotes(c.u, c.parts); err != nil {
+			return nil, err
+		}
+	}
+	c.m = &own
+	if err := c.checkSums(); err != nil {
+		return nil, err
+	}
+	same := sameSums(m, &own)
+	if same && old == nil {
+		return m, nil
+	}
+	if (!same || own.Checksum == nil) && bare(o.etag) != c.storeETag() {
+		return nil, s3err.NoSuchUpload.With(errors.New("the object in place may be of other parts of these sizes"))
+	}
+	own.SetOrigin(this)
+	return &own, nil
 }
 
 // fitting reads the manifests of this upload whose length is that of the object in place, provisional ones too, one of each

@@ -14,7 +14,7 @@ func init() {
 		filters[file] = "Notes|Listed|Listings|Uploads|Checksums|WithoutTheirNote"
 	}
 	for _, file := range []string{copies, completions} {
-		filters[file] += "|WithoutState|ChecksumsOfAFailed|LosersOf"
+		filters[file] += "|WithoutState|ChecksumsOfAFailed|LosersOf|RepeatedCompletes"
 	}
 	mutations = append(mutations,
 		mutation{"notes not bound to their part", notes, "uint16(part))", "uint16(part*0))"},
@@ -35,6 +35,9 @@ func init() {
 		mutation{"hints of any text", hints, "kind != \"FULL_OBJECT\" && kind != \"COMPOSITE\"", "kind == \"\""},
 		mutation{"repeated Completes of any list", repeats, "*m.Origin() != *c.again", "m.Origin().Upload != c.again.Upload"},
 		mutation{"repeated Completes of any upload", repeats, "*m.Origin() != *c.again", "m.Origin().List != c.again.List"},
+		mutation{"repeated Completes keep what checksums there are", repeats, "return c.withOwnSums(m, o)", "return m, nil"},
+		mutation{"repeated Completes of perhaps another list", repeats, "bare(o.etag) != c.storeETag()", "o.etag == \"\""},
+		mutation{"Completes succeed while the store cannot say whose object it is", completions, "err != nil && s3err.From(err).Status >= 500", "err != nil && o.stored < 0"},
 		mutation{"copies keep their source's upload", copies, "	m.SetOrigin(nil) // of the source's upload\n", ""},
 		mutation{"checksums of a failed Complete", completions, "!ours || sameSums(rival, c.m)", "b != nil"},
 		mutation{"checksums of a loser", completions, "!ours || sameSums(rival, c.m)", "sameSums(rival, c.m)"},
