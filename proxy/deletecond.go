@@ -33,7 +33,8 @@ func (x *exchange) deleteObject() error {
 }
 
 // sizeCondition is a condition on a plaintext's size in the store's terms. Objects of one stored size can have several plaintext
-// sizes (parts, padding, plaintext), so the object that was looked at is pinned by its ETag; a version needs no pin.
+// sizes (parts, padding, plaintext), so the object that was looked at is pinned by its ETag; a version needs no pin, but for the
+// null one, which the next write replaces.
 type sizeCondition struct{ size, pin string }
 
 // headers adds the condition to those of a DELETE. The object's own ETag takes the place of no condition and of "any".
@@ -90,7 +91,7 @@ func (x *exchange) storedSize(key, version, condition string) (sizeCondition, er
 		return sizeCondition{}, s3err.PreconditionFailed
 	}
 	c := sizeCondition{size: itoa(resp.ContentLength)}
-	if version == "" {
+	if version == "" || version == "null" {
 		c.pin = resp.Get("etag")
 	}
 	return c, nil

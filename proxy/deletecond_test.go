@@ -109,6 +109,30 @@ func TestDeletesOfObjectsWrittenMeanwhile(t *testing.T) {
 	}
 }
 
+// TestConditionsOnSizesOfVersions: those are what they are, but for the null one, which every write to a bucket without versions replaces.
+func TestConditionsOnSizesOfVersions(t *testing.T) {
+	f := newFixture(t, nil)
+	f.must("PUT", "/data/key", []byte("hello"))
+	stored, _ := f.store.Get("data", "key")
+	f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		if c.Op == "HeadObject" { // of any version
+			h := http.Header{"Etag": {stored.ETag}, "Content-Length": {strconv.Itoa(len(stored.Data))}}
+			for name, value := range stored.Header {
+				h.Set(name, value)
+			}
+			return &proxytest.Answer{Status: 200, Header: h}
+		}
+		return &proxytest.Answer{Status: 204, Header: http.Header{}}
+	}})
+	for version, pin := range map[string]string{"null": stored.ETag, "v1": ""} {
+		f.store.Forget()
+		f.must("DELETE", "/data/key?versionId="+version, nil, ifMatchSize, "5")
+		if calls := f.store.Calls("DeleteObject"); len(calls) != 1 || calls[0].Header.Get("If-Match") != pin {
+			t.Errorf("%s: %v", version, calls)
+		}
+	}
+}
+
 // TestConditionsOnSizesThatTheStoreDecides: of an object that HEAD does not show the store gives its own answer.
 func TestConditionsOnSizesThatTheStoreDecides(t *testing.T) {
 	f := newFixture(t, nil)

@@ -128,27 +128,33 @@ func ParseDelete(body []byte) (entries []DeleteEntry, quiet bool, err error) {
 	return entries, quiet, nil
 }
 
-// deleteEntry refuses elements it does not know, because one may be a condition.
+// deleteEntry refuses elements it does not know, because one may be a condition, and conditions without a value: left out, they
+// would be none.
 func deleteEntry(d *doc, i int32) (DeleteEntry, bool) {
 	var e DeleteEntry
 	var seen fields
 	for c := d.el[i].child; c >= 0; c = d.el[c].next {
-		name := d.name(c)
+		name, value := d.name(c), strings.TrimSpace(d.text(c))
 		if !seen.add(name) || d.el[c].child >= 0 {
 			return e, false
 		}
 		switch name {
 		case "Key":
 			e.Key = d.text(c)
+			continue
 		case "VersionId":
-			e.VersionID = strings.TrimSpace(d.text(c))
+			e.VersionID = value
+			continue
 		case "ETag":
-			e.ETag = strings.TrimSpace(d.text(c))
+			e.ETag = value
 		case "Size":
-			e.Size = strings.TrimSpace(d.text(c))
+			e.Size = value
 		case "LastModifiedTime":
-			e.LastModifiedTime = strings.TrimSpace(d.text(c))
+			e.LastModifiedTime = value
 		default:
+			return e, false
+		}
+		if value == "" {
 			return e, false
 		}
 	}

@@ -112,6 +112,8 @@ func TestDeleteRefusesWhatS3Refuses(t *testing.T) {
 		"", "<Delete>" + strings.Repeat(object, 1001) + "</Delete>",
 		"<Delete><Object></Object></Delete>", "<Delete><Object><Key></Key></Object></Delete>",
 		"<Delete><Object><Key>a</Key><Key>b</Key></Object></Delete>", "<Delete><Object><Key>a<b/></Key></Object></Delete>",
+		"<Delete><Object><Key>a</Key><ETag/></Object></Delete>", "<Delete><Object><Key>a</Key><Size> </Size></Object></Delete>", // conditions
+		"<Delete><Object><Key>a</Key><LastModifiedTime></LastModifiedTime></Object></Delete>",
 		"<Delete><Object><Key>a</Key><IfNew>1</IfNew></Object></Delete>", "<Delete><Thing/></Delete>", "<Deletes>" + object + "</Deletes>",
 		"<Delete>" + object + strings.Repeat(" ", MaxDelete) + "</Delete>", "<Delete><Object><Key>&nbsp;</Key></Object></Delete>",
 	} {

@@ -21,6 +21,7 @@ func init() {
 		mutation{"deletes of objects of another size", sizeDeletes, "	case plain != want:\n", "	case plain != want && want < 0:\n"},
 		mutation{"sizes of plaintexts go to the store", sizeDeletes, "size: itoa(resp.ContentLength)", "size: itoa(want)"},
 		mutation{"deletes of what came meanwhile", sizeDeletes, "		c.pin = resp.Get(\"etag\")\n", "		_ = resp\n"},
+		mutation{"null versions that came meanwhile", sizeDeletes, " || version == \"null\"", ""},
 		mutation{"sizes that are no numbers", sizeDeletes, "err != nil || want < 0 {", "err != nil && want < 0 {"},
 		mutation{"sizes under a customer's key are guessed", sizeDeletes, "			return 0, errSealedSize\n", "			return size.Est(stored), nil\n"},
 		mutation{"deletes of many objects of another size", sizeDeletes, "		if failed[i] != nil {\n", "		if failed[i] != nil && e.Size == \"-\" {\n"},
