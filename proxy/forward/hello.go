@@ -16,9 +16,12 @@ const maxHello = 32 << 10
 // errHello is TLS whose first message cannot be read: whoever reads it otherwise may find a name in it.
 var errHello = errors.New("TLS whose first message cannot be read")
 
-// askedNames reads the names of hosts that the beginning of a client's bytes asks for, in TLS or in a plain request of HTTP.
-// done is false while more bytes are needed.
-func askedNames(start []byte) (names []string, done bool, err error) {
+// errHead is a plain request whose head has no end: whoever reads on may find a name in it.
+var errHead = errors.New("a plain request whose head cannot be read")
+
+// askedNames reads the names of hosts that the beginning of a client's bytes asks for, in TLS or in a plain request of HTTP, each
+// once: plain is how far the request has been read. done is false while more bytes are needed.
+func askedNames(start []byte, plain *plainRequest) (names []string, done bool, err error) {
 	name, done, err := helloName(start)
 	if name != "" {
 		return []string{name}, done, err
@@ -26,53 +29,82 @@ func askedNames(start []byte) (names []string, done bool, err error) {
 	if !done || err != nil || isRecord(start[0]) {
 		return nil, done, err
 	}
-	names, done = requestNames(start)
-	return names, done || len(start) >= maxHello, nil
+	names, done = plain.read(start)
+	if !done && len(start) >= maxHello {
+		return names, true, errHead
+	}
+	return names, done, nil
 }
 
 // maxMethod bounds what may be the method of a request.
 const maxMethod = 20
 
-// requestNames reads target and Host of a request of HTTP/1. What begins otherwise has no names: of a request, the method is known
-// by its capital letters, and the rest of its first line by the protocol at the end.
-func requestNames(start []byte) (names []string, done bool) {
+// plainRequest is how far the head of a request of HTTP/1 has been read. Every line is read once, however many pieces the head
+// comes in.
+type plainRequest struct {
+	at     int  // where the next line begins
+	fields bool // the request line has been read
+	host   bool // the last field was a Host, which another line may go on with
+}
+
+// read reads target and Host. What does not begin like a request has no names: of a request, the method is known by its capital
+// letters, and the rest of its first line by the protocol at the end. Servers pass over empty lines in front of it (RFC 9112 2.2).
+func (p *plainRequest) read(start []byte) (names []string, done bool) {
+	for {
+		if !p.fields {
+			for p.at < len(start) && (start[p.at] == '\r' || start[p.at] == '\n') {
+				p.at++
+			}
+			if !mayBeRequest(start[p.at:]) {
+				return nil, true
+			}
+		}
+		line, _, whole := bytes.Cut(start[p.at:], []byte("\n"))
+		if !whole {
+			return names, false
+		}
+		p.at += len(line) + 1
+		text := strings.TrimRight(string(line), "\r")
+		switch {
+		case p.fields && text == "":
+			return names, true
+		case p.fields:
+			names = append(names, p.field(text)...)
+		default:
+			words := strings.Fields(text)
+			if len(words) < 3 || !strings.HasPrefix(words[len(words)-1], "HTTP/1.") {
+				return nil, true
+			}
+			if _, after, absolute := strings.Cut(words[1], "://"); absolute {
+				authority, _, _ := strings.Cut(after, "/")
+				names = append(names, authority)
+			}
+			p.fields = true
+		}
+	}
+}
+
+// mayBeRequest reports whether start may be the beginning of a request: letters of a method, and a space if there is more.
+func mayBeRequest(start []byte) bool {
 	n := 0
 	for n < len(start) && 'A' <= start[n] && start[n] <= 'Z' {
 		n++
 	}
-	switch {
-	case n > maxMethod, n < len(start) && start[n] != ' ' || n == 0:
-		return nil, true
-	case n == len(start):
-		return nil, false
+	return n <= maxMethod && (n == len(start) || n > 0 && start[n] == ' ')
+}
+
+// field returns the name in a line that is Host, or goes on with it.
+func (p *plainRequest) field(line string) []string {
+	name, value, _ := strings.Cut(line, ":")
+	if folded := line[0] == ' ' || line[0] == '\t'; folded {
+		value = line
+	} else {
+		p.host = strings.EqualFold(strings.TrimSpace(name), "host")
 	}
-	line, fields, whole := bytes.Cut(start[n+1:], []byte("\n"))
-	if !whole {
-		return nil, false
+	if !p.host {
+		return nil
 	}
-	target, protocol, ok := strings.Cut(strings.TrimRight(string(line), "\r"), " ")
-	if !ok || !strings.HasPrefix(protocol, "HTTP/1.") {
-		return nil, true
-	}
-	if _, after, absolute := strings.Cut(target, "://"); absolute {
-		authority, _, _ := strings.Cut(after, "/")
-		names = append(names, authority)
-	}
-	for len(fields) > 0 {
-		line, rest, whole := bytes.Cut(fields, []byte("\n"))
-		if !whole {
-			return names, false
-		}
-		text := strings.TrimRight(string(line), "\r")
-		if text == "" {
-			return names, true
-		}
-		if name, value, _ := strings.Cut(text, ":"); strings.EqualFold(strings.TrimSpace(name), "host") {
-			names = append(names, strings.TrimSpace(value))
-		}
-		fields = rest
-	}
-	return names, false
+	return []string{strings.TrimSpace(value)}
 }
 
 // helloName reads the name that the beginning of a TLS connection asks for. done is false while more bytes are needed;

@@ -91,13 +91,14 @@ func (t *tunnel) idleFor() time.Duration { return time.Since(time.Unix(0, t.move
 // hello passes the first bytes of the client on, once it is known what they ask for.
 func (t *tunnel) hello() bool {
 	start := make([]byte, 0, 4<<10)
+	var plain plainRequest
 	for {
 		if len(start) == cap(start) {
 			start = append(start, 0)[:len(start)]
 		}
 		n, err := t.read(t.client, start[len(start):cap(start)])
 		start = start[:len(start)+n]
-		names, done, unreadable := askedNames(start)
+		names, done, unreadable := askedNames(start, &plain)
 		if unreadable != nil {
 			t.refused = refuse("%v", unreadable)
 		}

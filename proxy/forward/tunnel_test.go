@@ -147,6 +147,11 @@ func TestPlainRequestsForS3InTunnelsAreCut(t *testing.T) {
 		"PUT http://" + s3 + "/key HTTP/1.1\r\nHost: www.example\r\n\r\n":           true,
 		"PUT /key HTTP/1.1\r\nHost: www.example\r\nHost: " + s3 + "\r\n\r\n":        true,
 		"GET / HTTP/1.1\r\nHost: minio.example:9000\r\n\r\n":                        true,
+		"\r\n\nGET / HTTP/1.1\r\nHost: " + s3 + "\r\n\r\n":                          true,
+		"GET  /  HTTP/1.1\r\nHost: " + s3 + "\r\n\r\n":                              true,
+		"GET /a b HTTP/1.1\r\nHost: " + s3 + "\r\n\r\n":                             true,
+		"GET / HTTP/1.1\r\nHost:\r\n " + s3 + "\r\n\r\n":                            true,
+		"GET / HTTP/1.1\r\nAccept:\r\n " + s3 + "\r\n\r\n":                          false,
 		"GET / HTTP/1.1\r\nHost: minio.example\r\n\r\n":                             false, // another port of it
 		"GET / HTTP/1.1\r\nHost: www.example\r\nReferer: http://" + s3 + "\r\n\r\n": false,
 		"GET / HTTP/1.1\r\nHost: what a host\r\n\r\n":                               false,
@@ -181,8 +186,27 @@ func TestPlainRequestsForS3InTunnelsAreCut(t *testing.T) {
 		client.Close()
 		<-end
 	}
-	if _, done, err := askedNames(append([]byte("GET / HTTP/1.1\r\nX: "), make([]byte, maxHello)...)); !done || err != nil {
-		t.Errorf("a request without an end is waited for without one: %v", err)
+	for _, start := range []string{"GET / HTTP/1.1\r\nX: ", "GET /", "\n"} {
+		filler := strings.Repeat(start[len(start)-1:], maxHello)
+		if _, done, err := askedNames([]byte(start+filler), new(plainRequest)); !done || err == nil {
+			t.Errorf("%q: a request without an end is waited for, or let through: %v", start, err)
+		}
+	}
+}
+
+// A head in pieces of a byte costs what it costs in one: every line of it is read once.
+func TestLinesOfPlainRequestsAreReadOnce(t *testing.T) {
+	head := []byte("GET http://one/ HTTP/1.1\r\nHost: two\r\nAccept: *\r\nHost: three\r\n\r\n")
+	var p plainRequest
+	var names []string
+	for n := 1; n <= len(head); n++ {
+		more, done, err := askedNames(head[:n], &p)
+		if names = append(names, more...); done != (n == len(head)) || err != nil {
+			t.Fatalf("%d bytes: %t, %v", n, done, err)
+		}
+	}
+	if !slices.Equal(names, []string{"one", "two", "three"}) {
+		t.Errorf("%q", names)
 	}
 }
 
