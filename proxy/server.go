@@ -6,7 +6,6 @@ import (
 	"math"
 	"net"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -234,61 +233,6 @@ func (st *state) expectedRegion() string {
 		return o.region
 	}
 	return "us-east-1"
-}
-
-// headerReceived gives "Expect" its canonical spelling, because the engine compares it by letter. Clients of HTTP/1.0 get no
-// interim answer (RFC 9110 10.1.1).
-func headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	switch v := h.Peek("Expect"); {
-	case len(v) == 0:
-	case !h.IsHTTP11():
-		h.Del("Expect")
-	case strings.EqualFold(string(v), "100-continue"):
-		h.Set("Expect", "100-continue")
-	}
-	return fasthttp.RequestConfig{}
-}
-
-// exchangeKey is the user value under which handleExpect leaves the exchange it has admitted.
-const exchangeKey = "exchange"
-
-// admitted is an exchange between "100 Continue" and its handler. Where the handler is never called, because the client has
-// died meanwhile, the engine closes its user values, and that ends the exchange.
-type admitted struct{ x *exchange }
-
-// take returns the exchange, which its taker has to finish.
-func (a *admitted) take() *exchange {
-	x := a.x
-	a.x = nil
-	return x
-}
-
-// Close ends an exchange that nobody has taken.
-func (a *admitted) Close() error {
-	if x := a.take(); x != nil {
-		x.code = s3err.IncompleteBody.Code
-		x.end(s3err.IncompleteBody.Status)
-	}
-	return nil
-}
-
-// handleExpect authenticates and authorises before the client is told to send its body, which may not be too large either.
-func (s *Server) handleExpect(ctx *fasthttp.RequestCtx) int {
-	x := s.newExchange(ctx)
-	err := x.guard(func() error {
-		if err := x.admit(); err != nil {
-			return err
-		}
-		return x.announcedTooLarge()
-	})
-	if err != nil {
-		x.fail(err)
-		s.closeInDrain(ctx)
-		x.finish()
-		return ctx.Response.StatusCode()
-	}
-	ctx.SetUserValue(exchangeKey, &admitted{x})
-	return fasthttp.StatusContinue
 }
 
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {

@@ -20,14 +20,14 @@ const (
 	hostStores  = "proxy/hoststore.go"
 	hellos      = "proxy/forward/hello.go"
 	heads       = "proxy/head/head.go"
-	servers     = "proxy/server.go"
+	expects     = "proxy/expect.go"
 )
 
 func init() {
 	for _, file := range []string{forwardPort, connects, relays, hostStores} {
 		filters[file] = "Forward|SignedForTheirClient"
 	}
-	filters[servers] = "HTTP10|OverTheLimit"
+	filters[expects] = "HTTP10|OverTheLimit|ConditionsAreLookedAt"
 	mutations = append(mutations, auditMutations...)
 	mutations = append(mutations, forwardMutations...)
 }
@@ -83,7 +83,7 @@ var forwardMutations = []mutation{
 	{"protocols switched", relays, "resp.StatusCode == 101", "resp.StatusCode == 100"},
 	{"chunks for HTTP/1.0", relays, "resp.ContentLength < 0 && x.head.Old", "resp.ContentLength < -1 && x.head.Old"},
 	{"any version of HTTP", heads, "out.Old && string(h.Protocol()) != \"HTTP/1.0\"", "out.Old && string(h.Protocol()) == \"\""},
-	{"interim answers for HTTP/1.0", servers, "	case !h.IsHTTP11():\n", "	case !h.IsHTTP11() && len(v) == 0:\n"},
+	{"interim answers for HTTP/1.0", expects, "	case !h.IsHTTP11():\n", "	case !h.IsHTTP11() && len(v) == 0:\n"},
 	{"zones and user names in targets", targets, "	if !isName(host) {\n", "	if host == \"\" {\n"},
 	{"Host headers not compared", forwardPort, "	if !target.Is(host, schemePort[x.head.Scheme]) {\n", "	if !target.Is(host, schemePort[x.head.Scheme]) && host == \"\" {\n"},
 	{"hosts inside a CONNECT not compared", forwardPort, "if !x.via.target.Is(x.head.Host, x.via.target.Port) || !x.via.target.Is(host, x.via.target.Port) {", "if x.head.Host == \"\" {"},

@@ -49,7 +49,8 @@ var processMutations = []mutation{
 	{"no time for balancers to notice", serving, "		case <-time.After(delay):\n", "		case <-time.After(0):\n"},
 	{"an interrupt waits for balancers", serving, "sig == os.Interrupt", "sig == os.Kill"},
 
-	{"bodies that are too large asked for", servers, "		return x.announcedTooLarge()\n", "		return nil\n"},
+	{"bodies that are too large asked for", expects, "		if err := x.announcedTooLarge(); err != nil {\n", "		if err := x.announcedTooLarge(); err != nil && x.req.Op == \"\" {\n"},
+	{"bodies asked for whose conditions fail", expects, "		return x.preconditions()\n", "		return nil\n"},
 
 	{"any of several tokens", hsmModule, "	case len(found) == 1:\n", "	case len(found) > 0:\n"},
 }
