@@ -13,7 +13,7 @@ import (
 const smallDocument = ioBuffer
 
 // documents are the charges for documents that an exchange holds in memory: one that the client sends, for as long as the exchange
-// lasts, and one of the store's, until the next one or until what became of it has been written to the client. Clients choose how
+// lasts, and one of the store's, until the next one, unless it is kept, or until what became of it has been written to the client. Clients choose how
 // large they are, how many they ask for at a time, and how slowly they send or read.
 type documents struct {
 	sent, answer []func()
@@ -45,6 +45,14 @@ func (d *documents) answered() {
 		release()
 	}
 	d.answer = nil
+}
+
+// keep has the charge for the store's last document last as long as the exchange: what is made of the next one needs both.
+func (d *documents) keep() {
+	if d == nil {
+		return
+	}
+	d.sent, d.answer = append(d.sent, d.answer...), nil
 }
 
 // end gives everything back.

@@ -25,13 +25,10 @@ func (x *exchange) listObjects() error {
 		return err
 	}
 	for page.Hidden > 0 && page.Truncated {
-		hidden := page.Hidden
-		next, _, err := x.listPage(after(query, string(x.req.Op), max(page.Last, s3xml.AfterReserved), hidden))
-		if err != nil {
+		x.documents.keep()
+		if err := x.fillPage(page, query); err != nil {
 			return err
 		}
-		page.Hidden = 0
-		page.Extend(next)
 	}
 	if r := x.bucket.rule; r.AllowPlaintext || r.Foreign != nil || r.ListExact {
 		if err := x.measure(page.Entries); err != nil {
@@ -40,6 +37,25 @@ func (x *exchange) listObjects() error {
 	}
 	x.respond(200, resp)
 	return x.xml(200, page.Append(nil, x.req.Bucket))
+}
+
+// fillPage makes up for the hidden entries of a page by what follows it. A store that goes on from where it was, or from before,
+// would do so for ever.
+func (x *exchange) fillPage(page *s3xml.List, query []upstream.Param) error {
+	from, version := max(page.Last, s3xml.AfterReserved), ""
+	if from == page.Last && x.req.Op == "ListObjectVersions" {
+		version = page.NextVersion // of a key that may have more
+	}
+	next, _, err := x.listPage(after(query, string(x.req.Op), from, version, page.Hidden))
+	if err != nil {
+		return err
+	}
+	if next.Last < from && next.Last != "" || next.Last == from && (version == "" || next.Hidden > 0) {
+		return fmt.Errorf("%w: listing does not advance", upstream.ErrUnavailable)
+	}
+	page.Hidden = 0
+	page.Extend(next)
+	return nil
 }
 
 // listPage reads one page of the store.
@@ -59,9 +75,9 @@ func (x *exchange) listPage(query []upstream.Param) (*s3xml.List, *upstream.Resp
 	return page, resp, nil
 }
 
-// after turns the query of a page into that of the one which makes up for hidden entries: it starts after a key of s3veil's
-// choice and asks for as many entries as are missing.
-func after(query []upstream.Param, op, last string, missing int) []upstream.Param {
+// after turns the query of a page into that of the one which makes up for hidden entries: it starts after a key, or a version of
+// it, of s3veil's choice and asks for as many entries as are missing.
+func after(query []upstream.Param, op, last, version string, missing int) []upstream.Param {
 	name := "marker"
 	switch op {
 	case "ListObjectsV2":
@@ -70,6 +86,9 @@ func after(query []upstream.Param, op, last string, missing int) []upstream.Para
 		name = "key-marker"
 	}
 	out := []upstream.Param{{Name: name, Value: last}, {Name: "max-keys", Value: itoa(int64(missing))}}
+	if version != "" {
+		out = append(out, upstream.Param{Name: "version-id-marker", Value: version})
+	}
 	for _, p := range query {
 		switch p.Name {
 		case "marker", "start-after", "key-marker", "version-id-marker", "continuation-token", "max-keys":

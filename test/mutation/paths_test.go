@@ -14,6 +14,7 @@ func init() {
 	for _, file := range []string{bulk, listings} {
 		filters[file] = "NamesAndIDs"
 	}
+	filters[listings] += "|Pages"
 	filters[returns] = "DeleteBucket|Sweeps"
 	filters[forms], filters[documents] = "Form", "StayWithinTheBudget"
 	filters[exchanges] += "|StayWithinTheBudget|RepeatedBypasses"
@@ -33,6 +34,9 @@ func init() {
 		mutation{"announced documents not charged", documents, "	if n > smallDocument {\n", "	if n < 0 {\n"},
 		mutation{"answers of the store not charged", documents, "err := x.charge(false, room-int64(cap(doc))); err != nil", "err := x.charge(false, 0); err != nil"},
 		mutation{"charges of answers end before they are sent", documents, "len(doc) <= smallDocument || x.streaming", "len(doc) >= 0 || x.streaming"},
+		mutation{"charges of pages end with the next one", listings, "		x.documents.keep()\n", ""},
+		mutation{"listings in a circle", listings, "next.Last == from && (version == \"\" || next.Hidden > 0)", "next.Last == \"-\""},
+		mutation{"versions left out behind hidden entries", listings, "		version = page.NextVersion ", "		_ = page.NextVersion "},
 		mutation{"charges of documents stay", "proxy/exchange.go", "	x.documents.end()\n", ""},
 		mutation{"whole objects fill the budget", buffers, "return total / 4 * 3", "return total"},
 		mutation{"plaintext of whole objects stays", buffers, "		clear(slab[:n])\n		b.give(slab)\n		b.whole", "		b.give(slab)\n		b.whole"},
