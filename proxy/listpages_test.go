@@ -121,3 +121,27 @@ func TestFilledPagesThatNobodyReadsStayWithinTheBudget(t *testing.T) {
 	c.Close()
 	f.eventually("everything has been given back", func() bool { return f.held() == 0 })
 }
+
+// So is a page of parts, while their notes are read and until the client has it.
+func TestPagesOfPartsThatNobodyReadsStayWithinTheBudget(t *testing.T) {
+	f := newFixture(t, func(s *Settings, o *Options) { s.Buckets[0].UploadID, o.Limits.Memory = UploadIDState, 20<<20 })
+	id, _ := f.upload(partTwo)
+	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Op == "ListParts" {
+			a.Body = []byte(strings.Replace(string(a.Body), "</ListPartsResult>", strings.Repeat(" ", 7<<20)+"</ListPartsResult>", 1))
+		}
+	}})
+	c := f.dial()
+	if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(c, f.head("GET", "/data/key?uploadId="+url.QueryEscape(id), unsigned))
+	if _, err := c.Read(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	if held := f.held(); held < 7<<20-smallDocument {
+		t.Errorf("%d bytes are charged", held)
+	}
+	c.Close()
+	f.eventually("everything has been given back", func() bool { return f.held() == 0 })
+}

@@ -30,6 +30,7 @@ func (x *exchange) listParts() error {
 	if err != nil {
 		return err
 	}
+	x.documents.keep()
 	clientID, _ := x.req.Get("uploadId")
 	alg, kind, err := x.describeParts(page)
 	if err != nil {
