@@ -64,6 +64,7 @@ func (x *exchange) completeMultipartUpload() error {
 		return err
 	}
 	if c.said, err = x.promiseOf(len(list)); err != nil {
+		c.forget()
 		return err
 	}
 	return x.slow(func() (*slowAnswer, error) {

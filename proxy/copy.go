@@ -42,15 +42,10 @@ func (x *exchange) copyObject() error {
 	if err != nil {
 		return err
 	}
-	if src.o.content > maxCopy {
-		return s3err.Request("The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
-	}
-	fields, err := x.copiedFields(src)
+	fields, err := x.checkCopy(src)
 	if err != nil {
+		src.o.forget()
 		return err
-	}
-	if x.changesNothing(src) {
-		return s3err.Request("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	reseal := x.mayReseal(src)
 	extra := x.copyHeaders(reseal)
@@ -64,6 +59,18 @@ func (x *exchange) copyObject() error {
 		}
 		return x.streamCopy(src, fields, extra)
 	})
+}
+
+// checkCopy refuses what cannot be copied as it is, and returns the target's fields.
+func (x *exchange) checkCopy(src *copySource) ([]upstream.Field, error) {
+	if src.o.content > maxCopy {
+		return nil, s3err.Request("The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
+	}
+	fields, err := x.copiedFields(src)
+	if err == nil && x.changesNothing(src) {
+		err = s3err.Request("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	return fields, err
 }
 
 // checkCopyHeaders refuses what S3 refuses before it looks at the source, and returns the checksum that is asked for.

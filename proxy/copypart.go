@@ -38,10 +38,13 @@ func (x *exchange) uploadPartCopy() error {
 	}
 	src, err := x.openSource()
 	if err != nil {
+		u.attrs.Zero()
 		return err
 	}
 	from, to, err := x.copyRange(src.o.content)
 	if err != nil {
+		u.attrs.Zero()
+		src.o.forget()
 		return err
 	}
 	return x.slow(func() (*slowAnswer, error) {
