@@ -49,6 +49,13 @@ func sameSums(a, b *manifest.Manifest) bool {
 		slices.EqualFunc(a.PartChecksums, b.PartChecksums, same) && (one == nil) == (two == nil) && (one == nil || *one == *two)
 }
 
+// knowsMore reports whether a manifest of this very list has a checksum that this Complete cannot know any more: notes of parts end
+// with the first Complete of several at a time.
+func (c *completion) knowsMore(m *manifest.Manifest) bool {
+	theirs, own := m.Origin(), c.m.Origin()
+	return theirs != nil && own != nil && *theirs == *own && m.Checksum != nil && c.m.Checksum == nil
+}
+
 // forget zeroes the upload's secrets, where it has got any.
 func (c *completion) forget() {
 	if c.u.attrs != nil {

@@ -170,6 +170,34 @@ func TestLosersOfTheSameSizesLeaveTheWinnersChecksums(t *testing.T) {
 	f.reads(partThree)
 }
 
+// Two Completes of one list at a time, at a store that answers 200 to both, as S3 does: the later one finds the notes gone, and
+// leaves the checksums that the earlier one has made of them.
+func TestCompletesAtATimeKeepTheChecksumsOfTheNotes(t *testing.T) {
+	f := remembering(t)
+	id, etags := f.upload(bigPart, partTwo)
+	var once atomic.Bool
+	f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
+		switch {
+		case c.Op == "ListObjectsV2" && strings.HasPrefix(c.Query.Get("prefix"), ".s3veil/u/") && !once.Swap(true):
+			if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 200 {
+				t.Errorf("the earlier one: %d %s", resp.StatusCode, doc)
+			}
+		case c.Op == "CompleteMultipartUpload":
+			if o, ok := f.store.Get("data", "key"); ok {
+				return &proxytest.Answer{Status: 200, Header: http.Header{}, Body: []byte("<CompleteMultipartUploadResult><ETag>" + o.ETag + "</ETag></CompleteMultipartUploadResult>")}
+			}
+		}
+		return nil
+	}})
+	want := sumOf(checksum.CRC64NVME, bigPart, partTwo)
+	if resp, doc := f.complete(id, etags, 1, 2); resp.StatusCode != 200 || !strings.Contains(string(doc), want) {
+		t.Errorf("the later one: %d %s", resp.StatusCode, doc)
+	}
+	if got, _ := f.sums(checksum.CRC64NVME); got != want {
+		t.Errorf("HEAD says %q, want %q", got, want)
+	}
+}
+
 func TestUploadsAreListedWithTheirChecksums(t *testing.T) {
 	f := remembering(t)
 	create := func(key string, header ...string) { f.must("POST", "/data/"+key+"?uploads=", nil, header...) }

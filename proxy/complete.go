@@ -289,7 +289,7 @@ func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slow
 
 // secureFirstName makes the first manifest name hold the manifest of the object that won. One with the same part table may be
 // that of an earlier attempt with other parts of the same sizes: where the store's answer was about the object in place (ours),
-// its checksums make room for this list's.
+// its checksums make room for this list's, unless it is another Complete of this list that has found more of the parts' notes.
 func (c *completion) secureFirstName(o *object, ours bool) error {
 	b, key := &c.x.bucket, c.x.req.Key
 	first := manifest.Name(c.u.attrs.ObjectID)
@@ -301,6 +301,10 @@ func (c *completion) secureFirstName(o *object, ours bool) error {
 	switch {
 	case err == nil && manifest.TableDigest(rival.Table) == manifest.TableDigest(c.m.Table):
 		if !ours || sameSums(rival, c.m) {
+			return nil
+		}
+		if c.knowsMore(rival) {
+			c.m = rival
 			return nil
 		}
 	case err == nil && rival.Table.Stored() == o.stored:

@@ -14,7 +14,7 @@ func init() {
 		filters[file] = "Notes|Listed|Listings|Uploads|Checksums|WithoutTheirNote"
 	}
 	for _, file := range []string{copies, completions} {
-		filters[file] += "|WithoutState|ChecksumsOfAFailed|LosersOf|RepeatedCompletes"
+		filters[file] += "|WithoutState|ChecksumsOfAFailed|LosersOf|RepeatedCompletes|AtATime"
 	}
 	mutations = append(mutations,
 		mutation{"notes not bound to their part", notes, "uint16(part))", "uint16(part*0))"},
@@ -40,6 +40,7 @@ func init() {
 		mutation{"Completes succeed while the store cannot say whose object it is", completions, "err != nil && s3err.From(err).Status >= 500", "err != nil && o.stored < 0"},
 		mutation{"copies keep their source's upload", copies, "	m.SetOrigin(nil) // of the source's upload\n", ""},
 		mutation{"checksums of a failed Complete", completions, "!ours || sameSums(rival, c.m)", "b != nil"},
+		mutation{"checksums end with their notes", completions, "c.knowsMore(rival)", "c.knowsMore(c.m)"},
 		mutation{"checksums of a loser", completions, "!ours || sameSums(rival, c.m)", "sameSums(rival, c.m)"},
 	)
 }
