@@ -85,7 +85,7 @@ func (x *exchange) preconditions() error {
 	tag := resp.Get("etag")
 	switch {
 	case resp.Status == 404 && match != "":
-		return s3err.NoSuchKey
+		return x.whichMissing(&x.bucket, s3err.NoSuchKey)
 	case resp.Status != 200:
 		return nil
 	case match != "" && !listed(match, etag.ToClient(tag), tag):

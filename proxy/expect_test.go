@@ -18,7 +18,7 @@ func TestConditionsAreLookedAtBeforeContinue(t *testing.T) {
 	looks := 0
 	status := 0 // of the store's answer to the look, 0 for its own
 	defer f.store.Hook(proxytest.Hook{Before: func(c *proxytest.Call) *proxytest.Answer {
-		if c.Method != "HEAD" {
+		if c.Op != "HeadObject" {
 			return nil
 		}
 		if looks++; status != 0 {
@@ -53,6 +53,24 @@ func TestConditionsAreLookedAtBeforeContinue(t *testing.T) {
 		}
 		if got := fmt.Sprint(resp.StatusCode, looks); got != fmt.Sprint(c.first, c.looks) {
 			t.Errorf("%s %q: %s, want %d and %d looks", c.key, c.header, got, c.first, c.looks)
+		}
+		conn.Close()
+	}
+	f.idle()
+}
+
+// Where the bucket is missing, that is what a PUT before its body hears, as it would after it.
+func TestConditionsBeforeContinueNameAMissingBucket(t *testing.T) {
+	f := newFixture(t, nil)
+	for key, want := range map[string]string{"/missing/key": "NoSuchBucket", "/data/none": "NoSuchKey"} {
+		conn := f.dial()
+		io.WriteString(conn, f.head("PUT", key, unsigned, "content-length", "5", "expect", "100-continue", "if-match", `"a"`))
+		resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: "PUT"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if doc, err := io.ReadAll(resp.Body); code(doc) != want {
+			t.Errorf("%s: %d %s, %v", key, resp.StatusCode, doc, err)
 		}
 		conn.Close()
 	}
