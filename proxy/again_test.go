@@ -222,3 +222,23 @@ func TestUploadsAreListedWithTheirChecksums(t *testing.T) {
 		t.Errorf("without state objects: %s", doc)
 	}
 }
+
+// An upload of which there is no state may be missing with its bucket.
+func TestUploadsWithoutStateInAMissingBucket(t *testing.T) {
+	f := remembering(t)
+	for _, bucket := range []string{"missing", "data"} {
+		want := map[string]string{"missing": "NoSuchBucket", "data": "NoSuchUpload"}[bucket]
+		target := "/" + bucket + "/key?uploadId=1." + strings.Repeat("A", 43)
+		for what, c := range map[string]struct {
+			method, query string
+			body          []byte
+		}{
+			"UploadPart": {"PUT", "&partNumber=1", partTwo}, "ListParts": {"GET", "", nil}, "Abort": {"DELETE", "", nil},
+			"Complete": {"POST", "", []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>a</ETag></Part></CompleteMultipartUpload>")},
+		} {
+			if resp, doc := f.do(c.method, target+c.query, c.body); code(doc) != want {
+				t.Errorf("%s, %s bucket: %d %s", what, bucket, resp.StatusCode, doc)
+			}
+		}
+	}
+}

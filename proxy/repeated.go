@@ -20,7 +20,7 @@ func (c *completion) repeated() (*slowAnswer, error) {
 		return nil, err
 	}
 	if head.Status != 200 {
-		return nil, lost(c.x.storeError(head))
+		return nil, c.x.whichMissing(&c.x.bucket, lost(c.x.storeError(head)))
 	}
 	defer head.Body.Close()
 	o := &object{key: c.x.req.Key, etag: head.Get("etag"), stored: head.ContentLength}

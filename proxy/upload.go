@@ -37,6 +37,15 @@ func (u *upload) declared() (a checksum.Algorithm, full bool) {
 // errNoState is an upload whose state object is gone: it has ended, or never was.
 var errNoState = fmt.Errorf("%w: no state object", envelope.ErrToken)
 
+// noState is errNoState, but for a bucket that is missing too. Of a Complete, which may be the repetition of one that has succeeded,
+// that is found out when there is no object.
+func (x *exchange) noState() error {
+	if x.req.Op == "CompleteMultipartUpload" {
+		return errNoState
+	}
+	return x.whichMissing(&x.bucket, errNoState)
+}
+
 // openUpload opens the uploadId of the request. Everything that does not open is NoSuchUpload; a KMS that refuses or is away
 // keeps its own class, because clients give an upload up on NoSuchUpload. An upload under a customer's key needs it, but for
 // what a completion token is enough for.
@@ -89,7 +98,7 @@ func (x *exchange) parseUpload() (*upload, envelope.Tokens, error) {
 			return nil, envelope.Tokens{}, err
 		}
 		if raw == nil {
-			return nil, envelope.Tokens{}, errNoState
+			return nil, envelope.Tokens{}, x.noState()
 		}
 		if tokens, err = envelope.ParseStateToken(parsed.State, raw); err != nil {
 			return nil, envelope.Tokens{}, err
@@ -127,7 +136,7 @@ func (x *exchange) upstreamUpload() (id, state string, err error) {
 		return "", "", err
 	}
 	if raw == nil {
-		return "", "", errNoState
+		return "", "", x.noState()
 	}
 	tokens, err := envelope.ParseStateToken(parsed.State, raw)
 	if err != nil {
