@@ -325,10 +325,10 @@ func (x *exchange) createBucket() error {
 // relocation turns the region that a client signs for into the store's, nil where they are one: whoever asks for it asks for here,
 // whatever the store calls that. Other regions are the store's to judge; so are all of them on AWS, where buckets would lie
 // elsewhere than was asked for.
-func (x *exchange) relocation() func(doc []byte) []byte {
+func (x *exchange) relocation() func(doc []byte) ([]byte, error) {
 	here, there := x.auth.Region, orDefault(x.bucket.store.region, "us-east-1")
 	if here == "" || here == there || there == "auto" || x.bucket.store.data.AWS() {
 		return nil
 	}
-	return func(doc []byte) []byte { return s3xml.Relocate(doc, here, there) }
+	return func(doc []byte) ([]byte, error) { return s3xml.Relocate(doc, here, there), nil }
 }

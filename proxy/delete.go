@@ -56,6 +56,8 @@ func (x *exchange) mayDelete(e *s3xml.DeleteEntry) (s3err.Error, bool) {
 		return s3err.From(err), false
 	}
 	switch {
+	case s3op.IsBucket(e.Key):
+		return s3err.AccessDenied, false
 	case !s3op.CheckID(e.VersionID):
 		return s3err.NoSuchVersion, false
 	case s3op.Reserved(e.Key), !x.client.Allowed(s3op.Delete, x.req.Bucket, e.Key):

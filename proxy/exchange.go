@@ -265,6 +265,9 @@ func (x *exchange) callIn(ctx context.Context, c *upstream.Client, r *upstream.R
 	if r.Bucket == "" && x.bucket.name != "" {
 		r.Bucket = x.bucket.name
 	}
+	if r.Bucket == "" && r.Op != string(s3op.ListBuckets) {
+		return nil, fmt.Errorf("proxy: %s of no bucket", r.Op)
+	}
 	x.accompany(r)
 	resp, err := x.ask(ctx, c, r)
 	if err != nil {

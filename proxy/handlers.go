@@ -33,5 +33,11 @@ func init() {
 		s3op.PutBucketEncryption:    (*exchange).putBucketEncryption,
 		s3op.DeleteBucketEncryption: (*exchange).deleteBucketEncryption,
 		s3op.Preflight:              (*exchange).preflight,
+		s3op.RestoreObject:          (*exchange).restoreObject,
+
+		s3op.PutBucketReplication:            (*exchange).passDestined,
+		s3op.PutBucketLogging:                (*exchange).passDestined,
+		s3op.PutBucketInventoryConfiguration: (*exchange).passDestined,
+		s3op.PutBucketAnalyticsConfiguration: (*exchange).passDestined,
 	}
 }

@@ -26,7 +26,7 @@ func (x *exchange) pass() error { return x.passWith(x.sideHeaders()) }
 func (x *exchange) passWith(header []upstream.Field) error { return x.passEdited(header, nil) }
 
 // passEdited is pass with headers of the caller's and a document that edit has changed; nil is none.
-func (x *exchange) passEdited(header []upstream.Field, edit func(doc []byte) []byte) error {
+func (x *exchange) passEdited(header []upstream.Field, edit func(doc []byte) ([]byte, error)) error {
 	req := &upstream.Request{Op: string(x.req.Op), Method: x.head.Method, Key: x.req.Key, Header: header, Query: x.passQuery()}
 	doc, sent, err := x.document()
 	if err != nil {
@@ -34,7 +34,10 @@ func (x *exchange) passEdited(header []upstream.Field, edit func(doc []byte) []b
 	}
 	contentType := x.head.Get("content-type")
 	if edit != nil {
-		edited := edit(doc)
+		edited, err := edit(doc)
+		if err != nil {
+			return err
+		}
 		if len(doc) == 0 && len(edited) > 0 {
 			contentType = orDefault(contentType, "application/xml")
 		}

@@ -87,7 +87,7 @@ func TestNamesAndIDsThatArePathsReachNoStore(t *testing.T) {
 		}
 	}
 	entries := []string{"<Key>../other/key</Key>", "<Key>a/../../other/key</Key>", "<Key>/../other/key</Key>", "<Key>..&#47;other/key</Key>",
-		"<Key>..</Key>", "<Key>" + strings.Repeat("k", 1025) + "</Key>", "<Key>key</Key><VersionId>../../other/key</VersionId>"}
+		"<Key>..</Key>", "<Key>./</Key>", "<Key>//</Key>", "<Key>a/../</Key>", "<Key>.&#47;</Key>", "<Key>" + strings.Repeat("k", 1025) + "</Key>", "<Key>key</Key><VersionId>../../other/key</VersionId>"}
 	_, doc := f.must("POST", "/data?delete", []byte("<Delete><Object>"+strings.Join(entries, "</Object><Object>")+"</Object></Delete>"))
 	if n := strings.Count(string(doc), "<Error>"); n != len(entries) {
 		t.Errorf("%d of %d refused: %s", n, len(entries), doc)

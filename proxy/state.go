@@ -206,6 +206,9 @@ func (st *state) bucket(name string) (bucket, error) {
 			realm: orDefault(r.Realm, name), bound: orDefault(r.BoundName, name), kids: st.kids[i]}
 		if r.StoreName != "" {
 			b.name = policy.MapName(r.Name, r.StoreName, name)
+			if !s3op.IsBucketName(b.name) { // no name at all would be the store's list of buckets
+				return bucket{}, s3err.InvalidBucketName.Field("BucketName", name)
+			}
 		}
 		b.reserved = orDefault(r.ReservedBucket, b.name)
 		return b, nil

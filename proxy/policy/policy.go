@@ -48,6 +48,9 @@ func (c *Client) AllowedList(bucket, prefix string) bool {
 	return ok && c.keys(s3op.Read, bucket, prefix)
 }
 
+// AllowedWhole reports whether class is allowed on every key of bucket.
+func (c *Client) AllowedWhole(class s3op.Class, bucket string) bool { return c.keys(class, bucket, "") }
+
 // keys reports whether every key that starts with text is allowed; for a single key the question is the same.
 func (c *Client) keys(class s3op.Class, bucket, text string) bool {
 	inside := func(text string) bool {

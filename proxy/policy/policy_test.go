@@ -113,6 +113,11 @@ func TestAllowed(t *testing.T) {
 			t.Errorf("list %s?prefix=%s: %v", r.bucket, r.prefix, got)
 		}
 	}
+	for bucket, want := range map[string]bool{"open-x": true, "shared": false, "other": false} {
+		if got := c.AllowedWhole(s3op.Read, bucket); got != want {
+			t.Errorf("whole of %s: %v", bucket, got)
+		}
+	}
 	for bucket, want := range map[string]bool{"open-x": true, "shared": true, "other": false} {
 		if got := c.SeesBucket(bucket); got != want {
 			t.Errorf("sees %s: %v", bucket, got)

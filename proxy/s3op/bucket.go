@@ -21,13 +21,14 @@ func checkBucket(name string) error {
 	case strings.HasSuffix(name, "--table-s3"):
 		return s3err.Unimplemented("table buckets")
 	}
-	if !bucketName(name) {
+	if !IsBucketName(name) {
 		return s3err.InvalidBucketName.Field("BucketName", name)
 	}
 	return nil
 }
 
-func bucketName(name string) bool {
+// IsBucketName reports whether name has the form of a bucket's, the widest that S3 ever allowed.
+func IsBucketName(name string) bool {
 	if len(name) < 3 || len(name) > 255 || strings.Contains(name, "..") {
 		return false
 	}

@@ -140,6 +140,23 @@ func CheckKey(key string) error {
 	return nil
 }
 
+// IsBucket reports whether a path-cleaning store would take key for the bucket itself: "/", "./", "a/../". Such keys are good ones
+// on S3; where they stand in a path a store sees that its signature is for another one, but in a document nothing says so, and at
+// least one store removes the bucket.
+func IsBucket(key string) bool {
+	depth := 0
+	for component := range strings.SplitSeq(key, "/") {
+		switch component {
+		case "", ".":
+		case "..":
+			depth--
+		default:
+			depth++
+		}
+	}
+	return depth <= 0
+}
+
 // CheckID reports whether an id that a store has made, of a version or an upload, can be one: it is no path that leads
 // elsewhere, neither "." nor ".." a component of it, and holds no control characters. At least one store uses ids as names of
 // files and takes them as they come: "../../../../other" as the id of an upload to be aborted is another bucket.

@@ -147,3 +147,14 @@ func TestHeaderAllowLists(t *testing.T) {
 		t.Error("an operation outside the table lets headers through")
 	}
 }
+
+func TestKeysThatAreTheBucket(t *testing.T) {
+	for key, want := range map[string]bool{
+		"/": true, "//": true, ".": true, "./": true, "/./": true, "a/..": true, "a/../": true, "a/b/../..": true, "a//../.": true,
+		"a": false, "a/": false, "/a": false, "./a": false, "a/../b": false, "..a": false, ".a/": false, "...": false, " ": false,
+	} {
+		if IsBucket(key) != want {
+			t.Errorf("%q: %v", key, !want)
+		}
+	}
+}

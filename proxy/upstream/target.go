@@ -60,9 +60,22 @@ func (e endpoint) host(prefix string) string {
 }
 
 // virtual reports whether bucket can stand before the host: not before an address, and under TLS not with a dot, which no
-// wildcard certificate covers.
+// wildcard certificate covers. Hosts have no upper case, so that before one "Data" is the bucket "data": names that hosts do not
+// keep as they are stand in the path.
 func (e endpoint) virtual(bucket string) bool {
-	return bucket != "" && net.ParseIP(e.name) == nil && (!e.secure || !strings.Contains(bucket, "."))
+	return hostName(bucket) && net.ParseIP(e.name) == nil && (!e.secure || !strings.Contains(bucket, "."))
+}
+
+// hostName reports whether a bucket's name is one of a host, letter by letter (RFC 1123 2.1).
+func hostName(bucket string) bool {
+	for i := range len(bucket) {
+		b := bucket[i]
+		inside := (b == '-' || b == '.') && i > 0 && i < len(bucket)-1
+		if !('a' <= b && b <= 'z' || '0' <= b && b <= '9' || inside) {
+			return false
+		}
+	}
+	return bucket != "" && len(bucket) <= 63
 }
 
 // locate returns the Host header and the raw path of a bucket and a key.

@@ -64,6 +64,12 @@ func TestTargetOnTheWire(t *testing.T) {
 		{"line break", path, "b", "a\r\nX: y", nil, "/b/a%0D%0AX%3A%20y"},
 		{"virtual host", virtual, "b", "a//b", nil, "/a//b"},
 		{"virtual host, bucket", virtual, "b", "", []Param{{Name: "acl", Bare: true}}, "/?acl"},
+		{"upper case is lost before a host", virtual, "Data", "k", nil, "/Data/k"},
+		{"no name of a host", virtual, "a_b", "k", nil, "/a_b/k"},
+		{"no end of a name", virtual, "data.", "k", nil, "/data./k"},
+		{"no beginning of a name", virtual, "-data", "k", nil, "/-data/k"},
+		{"too long a name", virtual, strings.Repeat("d", 64), "k", nil, "/" + strings.Repeat("d", 64) + "/k"},
+		{"a dot inside", virtual, "a.b", "k", nil, "/k"},
 		{"address cannot have a bucket before it", address, "b", "k", nil, "/b/k"},
 	}
 	for _, tc := range cases {
@@ -74,7 +80,10 @@ func TestTargetOnTheWire(t *testing.T) {
 			}
 			host := "127.0.0.1:" + port
 			if tc.c == virtual {
-				host = tc.bucket + ".localhost:" + port
+				host = "localhost:" + port
+				if !strings.HasPrefix(tc.want, "/"+tc.bucket) {
+					host = tc.bucket + "." + host
+				}
 			}
 			if got, want := <-lines, "GET "+tc.want+" "+host; got != want {
 				t.Errorf("got  %s\nwant %s", got, want)

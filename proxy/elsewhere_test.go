@@ -1,0 +1,105 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+
+	"s3veil/proxy/policy"
+	"s3veil/proxy/s3op"
+)
+
+// What a client sends as a document can name buckets, to which the store writes with s3veil's rights. They are held against the
+// client's rules, by the names that clients see.
+func TestDocumentsReachNoOtherBucket(t *testing.T) {
+	f := newFixture(t, func(set *Settings, _ *Options) {
+		all := []s3op.Class{s3op.Read, s3op.Write, s3op.Delete, s3op.Admin}
+		set.Clients[0].Policy.Rules = []policy.Rule{
+			{Buckets: []string{"data", "logs"}, Actions: all},
+			{Buckets: []string{"partly"}, Prefixes: []string{"in/"}, Actions: all},
+			{Buckets: []string{"seen"}, Actions: []s3op.Class{s3op.Read}},
+		}
+		set.Buckets = []Bucket{{Name: "logs", StoreName: "store-logs", Key: "main"}, {Name: "data", Key: "main"}, {Name: "partly", Key: "main"},
+			{Name: "seen", Key: "main"}, {Name: "victim", Key: "main"}}
+	})
+	settings := map[string]string{
+		"?replication":    "<ReplicationConfiguration><Rule><Status>Enabled</Status><Destination><Bucket>arn:aws:s3:::%</Bucket></Destination></Rule></ReplicationConfiguration>",
+		"?logging":        "<BucketLoggingStatus><LoggingEnabled><TargetBucket>%</TargetBucket><TargetPrefix>p</TargetPrefix></LoggingEnabled></BucketLoggingStatus>",
+		"?inventory&id=a": "<InventoryConfiguration><Destination><S3BucketDestination><Bucket>arn:aws:s3:::%</Bucket></S3BucketDestination></Destination></InventoryConfiguration>",
+		"?analytics&id=a": "<AnalyticsConfiguration><S><Destination><S3BucketDestination><x:Bucket xmlns:x='u'>arn:aws:s3:::<![CDATA[%]]></x:Bucket></S3BucketDestination></Destination></S></AnalyticsConfiguration>",
+	}
+	for query, form := range settings {
+		for name, ok := range map[string]bool{"data": true, "store-logs": true, "logs": false, "partly": false, "seen": false, "victim": false, "unknown": false, "": false} {
+			f.store.Forget()
+			resp, doc := f.do("PUT", "/data"+query, []byte(strings.ReplaceAll(form, "%", name)))
+			if reached := len(f.store.Calls()) > 0; reached != ok || !ok && (resp.StatusCode != 403 || !strings.Contains(string(doc), "AccessDenied")) {
+				t.Errorf("%s to %q: %d, the store asked: %v; %s", query, name, resp.StatusCode, reached, doc)
+			}
+		}
+		f.store.Forget()
+		if resp, doc := f.do("PUT", "/data"+query, []byte("<!DOCTYPE a>"+strings.ReplaceAll(form, "%", "data"))); resp.StatusCode != 400 || len(f.store.Calls()) > 0 {
+			t.Errorf("%s with a document type: %d %s", query, resp.StatusCode, doc)
+		}
+	}
+}
+
+// The result of a restoring query goes to a bucket of the document's choice: such documents do not go up, plain ones do, anew.
+func TestRestoresWriteNowhere(t *testing.T) {
+	f := newFixture(t, nil)
+	f.must("PUT", "/data/key", []byte("plain"))
+	f.store.Forget()
+	output := "<OutputLocation><S3><BucketName>victim</BucketName><Prefix>.s3veil/</Prefix></S3></OutputLocation>"
+	for body, status := range map[string]int{
+		"<RestoreRequest>" + output + "</RestoreRequest>":                                                    501,
+		"<RestoreRequest><Days>1</Days>" + output + "</RestoreRequest>":                                      501,
+		"<x:RestoreRequest xmlns:x='u'><x:OutputLocation/></x:RestoreRequest>":                               501,
+		"<RestoreRequest><Type>SELECT</Type></RestoreRequest>":                                               501,
+		"<RestoreRequest><SelectParameters/></RestoreRequest>":                                               501,
+		"<RestoreRequest><outputLocation/></RestoreRequest>":                                                 400,
+		"<RestoreRequest><Days><OutputLocation/></Days></RestoreRequest>":                                    400,
+		"<RestoreRequest><GlacierJobParameters><OutputLocation/></GlacierJobParameters></RestoreRequest>":    400,
+		"<RestoreRequest><GlacierJobParameters><Tier><Type/></Tier></GlacierJobParameters></RestoreRequest>": 400,
+		"<RestoreRequest><Days>1</Days><Days>2</Days></RestoreRequest>":                                      400,
+		"<Other/>": 400, "<!DOCTYPE a><RestoreRequest/>": 400, "Days=1": 400,
+	} {
+		if resp, doc := f.do("POST", "/data/key?restore", []byte(body)); resp.StatusCode != status {
+			t.Errorf("%s: %d %s", body, resp.StatusCode, doc)
+		}
+	}
+	if calls := f.store.Calls(); len(calls) > 0 {
+		t.Errorf("the store saw %s %s", calls[0].Method, calls[0].Target)
+	}
+	f.do("POST", "/data/key?restore", []byte("<RestoreRequest><Days>1</Days><GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters></RestoreRequest>"))
+	calls := f.store.Calls()
+	want := `<Days>1</Days><GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters></RestoreRequest>`
+	if len(calls) != 1 || !strings.HasSuffix(string(calls[0].Body), want) {
+		t.Errorf("%+v", calls)
+	}
+}
+
+// A mapping that leaves nothing of a name, or what no bucket is called, names no bucket: without one a request to a store is about
+// all of its buckets.
+func TestMappedNamesThatAreNone(t *testing.T) {
+	f := newFixture(t, func(set *Settings, _ *Options) {
+		set.Buckets = append([]Bucket{{Name: "team-*", StoreName: "*", Key: "main"}}, set.Buckets...)
+	})
+	f.store.Forget()
+	for _, name := range []string{"team-", "team-.", "team-.x", "team--x", "team-ab"} {
+		for _, target := range []string{"GET ", "PUT ", "HEAD ", "DELETE ", "GET ?acl", "GET ?location", "POST ?delete", "PUT /key", "GET /key", "OPTIONS /key"} {
+			method, rest, _ := strings.Cut(target, " ")
+			if resp, doc := f.do(method, "/"+name+rest, nil, "origin", "x"); resp.StatusCode != 400 {
+				t.Errorf("%s /%s%s: %d %s", method, name, rest, resp.StatusCode, doc)
+			}
+		}
+	}
+	if resp, doc := f.do("PUT", "/data/copy", nil, "x-amz-copy-source", "/team-/key"); resp.StatusCode != 400 {
+		t.Errorf("copy: %d %s", resp.StatusCode, doc)
+	}
+	for _, c := range f.store.Calls() {
+		if !strings.HasPrefix(c.Target, "/data/") {
+			t.Errorf("the store saw %s %s", c.Method, c.Target)
+		}
+	}
+	if resp, doc := f.do("GET", "/team-data", nil); resp.StatusCode != 200 {
+		t.Errorf("a good name: %d %s", resp.StatusCode, doc)
+	}
+}

@@ -1,0 +1,26 @@
+package mutation
+
+const (
+	elsewhere = "proxy/elsewhere.go"
+	states    = "proxy/state.go"
+	restores  = "proxy/s3xml/elsewhere.go"
+	hosts     = "proxy/upstream/target.go"
+)
+
+func init() {
+	filters[elsewhere] = "DocumentsReach"
+	filters[states] = "MappedNames"
+	filters[restores] = "Restore|Destinations"
+	filters[hosts] = "TargetOnTheWire"
+	mutations = append(mutations,
+		mutation{"bulk deletions of the bucket itself", keyNames, "return depth <= 0", "return depth < 0"},
+		mutation{"keys of bulk deletions that are the bucket", bulk, "case s3op.IsBucket(e.Key):", "case e.Key == \"\":"},
+		mutation{"mapped names that are none", states, "if !s3op.IsBucketName(b.name) {", "if b.name == \".\" {"},
+		mutation{"settings that write anywhere", elsewhere, "if !ok || !x.client.AllowedWhole(s3op.Write, visible) {", "if !ok || visible == \"\" {"},
+		mutation{"settings that write to unknown buckets", elsewhere, "if !ok || !x", "if ok && !x"},
+		mutation{"settings that write outside the client's prefixes", rules, "return c.keys(class, bucket, \"\") }", "return c.Allowed(class, bucket, \"\") }"},
+		mutation{"restores with a place for their result", restores, "case \"Type\", \"SelectParameters\", \"OutputLocation\":", "case \"Type\", \"SelectParameters\":"},
+		mutation{"logs to anywhere", restores, "|| d.is(i, \"TargetBucket\")", ""},
+		mutation{"upper case before a host", hosts, "return hostName(bucket) &&", "return bucket != \"\" &&"},
+	)
+}
