@@ -31,7 +31,12 @@ func (s *Server) serve(ln net.Listener, config *tls.Config, forward bool) error 
 
 // newConns returns the set of client connections, for an engine that stands.
 func (s *Server) newConns() *conn.Set {
-	return conn.New(conn.Options{Max: s.limits.Connections, Stall: s.limits.StallTimeout, Rest: s.opts.restAfter, Serve: s.http.ServeConn, Refuse: s.refuseConn})
+	return conn.New(conn.Options{Max: s.limits.Connections, Stall: s.limits.StallTimeout, Rest: s.opts.restAfter, Serve: s.http.ServeConn, Refuse: s.refuseConn, Trouble: s.troubled})
+}
+
+// troubled says why no connection can be accepted: mostly that the process may open no more files.
+func (s *Server) troubled(err error) {
+	s.log.Error("no connection can be accepted, trying again", "connections", s.conns.Count(), "cause", err.Error())
 }
 
 // refuseConn counts a connection beyond limits.connections and returns the answer to it.

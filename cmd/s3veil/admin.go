@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -25,6 +26,7 @@ type adminOptions struct {
 	Metrics prometheus.Gatherer
 	Recent  func() []proxy.Damaged // integrity failures, the newest first; nil: none are shown
 	Pprof   bool
+	Log     *slog.Logger // what the server has to say of connections; nil: Go's own log
 }
 
 // admin is the endpoint for operators: probes that are open to everybody; metrics, status page and profiles behind a token.
@@ -59,6 +61,9 @@ func newAdmin(opts adminOptions) *admin {
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+	}
+	if opts.Log != nil {
+		a.http.ErrorLog = slog.NewLogLogger(opts.Log.Handler(), slog.LevelWarn)
 	}
 	return a
 }

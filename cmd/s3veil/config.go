@@ -312,7 +312,7 @@ type Limits struct {
 	AdmissionWait Duration `yaml:"admission_wait" default:"2s"`
 	// Bodies up to this size are held whole, so that they can be sent again; larger ones are streamed.
 	HeldBody Size `yaml:"held_body" default:"1MiB"`
-	// Client connections. Beyond: 503 SlowDown.
+	// Client connections. Beyond: 503 SlowDown. Fewer where the process may open too few files for them and for those to the stores.
 	Connections int `yaml:"connections" default:"16384"`
 	// HEAD requests of one listing of a mixed bucket at a time; four times as many for all listings.
 	ListHeads int `yaml:"list_heads" default:"64"`

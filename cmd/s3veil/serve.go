@@ -137,6 +137,7 @@ func (p *program) newService(ctx context.Context, src sources) (*service, *wired
 	memory := l.bodyMemory(memoryLimit(cgroupLimits))
 	opts := l.options(s.log, memory)
 	opts.Registerer, opts.Version = s.metrics, buildVersion()
+	s.fitConnections(&opts)
 	var err error
 	if s.audit, err = openAudit(l.Audit, p.stdout); err != nil {
 		return nil, nil, err
@@ -247,7 +248,7 @@ func (s *service) listen(w *wired, failed chan<- error) (endpoints, error) {
 	if adminLn != nil {
 		at.Admin = adminLn.Addr().String()
 		s.proxy.Protect(adminLn.Addr())
-		s.admin = newAdmin(adminOptions{Ready: s.ready, Metrics: s.metrics, Recent: s.proxy.RecentDamage, Pprof: s.now.AdminPprof})
+		s.admin = newAdmin(adminOptions{Ready: s.ready, Metrics: s.metrics, Recent: s.proxy.RecentDamage, Pprof: s.now.AdminPprof, Log: s.log})
 		s.admin.setToken(w.token)
 		go func() { sendError(failed, s.admin.serve(adminLn)) }()
 	}

@@ -17,15 +17,21 @@ type listener struct {
 	set     *Set
 	tls     *tls.Config // nil without TLS
 	forward bool
+	patience
 }
 
-// Accept waits for the next connection. Those beyond the limit are turned away.
+// Accept waits for the next connection, past failures that are not the listener's. Those beyond the limit are turned away.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
+		if err != nil && passes(err) {
+			l.wait(err, l.set.opts.Trouble)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
+		l.pause = 0
 		if l.set.open.Add(1) > int64(l.set.opts.Max) {
 			l.turnAway(c)
 			continue

@@ -21,6 +21,8 @@ type Options struct {
 	Serve func(net.Conn) error
 	// Refuse is asked for the answer to a connection beyond Max. A client that expects TLS does not get it.
 	Refuse func() []byte
+	// Trouble is told, every ten seconds at most, why no connection can be accepted. It may be nil.
+	Trouble func(error)
 }
 
 // Set are the connections of all listeners of a server.

@@ -22,6 +22,7 @@ func init() {
 		mutation{"connections may rest after the shutdown", resting, "	if r.over {\n", "	if r.conns == nil {\n"},
 		mutation{"connections at rest have no limit of time", resting, "	return c.counted.arm(c.until)\n", "	return c.counted.arm(time.Time{})\n"},
 		mutation{"connections at rest are not counted", listening, "l.set.open.Add(1) > int64(l.set.opts.Max)", "l.set.open.Add(1)-int64(l.set.Resting()) > int64(l.set.opts.Max)"},
+		mutation{"accepting ends for want of files", listening, "err != nil && passes(err)", "err != nil && false && passes(err)"},
 		mutation{"a client of TLS gets an answer without", listening, "	if l.tls != nil || c.Set", "	if c.Set"},
 		mutation{"an earlier deadline cuts a read", deadlines, "c.timer.Equal(c.until) || ", "true || "},
 	)
