@@ -27,6 +27,6 @@ var signatureMutations = []mutation{
 	{"digests that are none", digests, "	if s.claim != \"\" {\n", "	if s.claim == \"-\" {\n"},
 	{"digests that are none, of nothing", authorising, "	return x.auth.CheckNothing()\n", "	return nil\n"},
 	{"conditions without a field", formPolicies, "	if c.field == \"\" {\n		return false\n	}\n", ""},
-	{"header sections of any size", exchanges, "x.head.Section > head.MaxSection", "x.head.Section > 9*maxHeaderSection"},
+	{"header sections of any size", exchanges, "x.head.Section > head.MaxSection", "x.head.Section > 9*head.MaxSection"},
 	{"lines of proxies counted", heads, "		if !ofProxies(name) {\n", "		if name != \"\" {\n"},
 }
