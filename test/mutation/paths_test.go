@@ -7,6 +7,7 @@ const (
 	listings  = "proxy/list.go"
 	forms     = "proxy/form.go"
 	documents = "proxy/documents.go"
+	partLists = "proxy/listparts.go"
 	returns   = "proxy/sweepreturn.go"
 )
 
@@ -15,6 +16,7 @@ func init() {
 		filters[file] = "NamesAndIDs"
 	}
 	filters[listings] += "|Pages"
+	filters[partLists] = "StayWithinTheBudget"
 	filters[returns] = "DeleteBucket|Sweeps"
 	filters[forms], filters[documents] = "Form", "StayWithinTheBudget"
 	filters[exchanges] += "|StayWithinTheBudget|RepeatedBypasses"
@@ -34,6 +36,7 @@ func init() {
 		mutation{"announced documents not charged", documents, "	if n > smallDocument {\n", "	if n < 0 {\n"},
 		mutation{"answers of the store not charged", documents, "err := x.charge(false, room-int64(cap(doc))); err != nil", "err := x.charge(false, 0); err != nil"},
 		mutation{"charges of answers end before they are sent", documents, "len(doc) <= smallDocument || x.streaming", "len(doc) >= 0 || x.streaming"},
+		mutation{"charges of pages of parts end with their notes", partLists, "	x.documents.keep()\n", ""},
 		mutation{"charges of pages end with the next one", listings, "		x.documents.keep()\n", ""},
 		mutation{"listings in a circle", listings, "next.Last == from && (version == \"\" || next.Hidden > 0)", "next.Last == \"-\""},
 		mutation{"versions left out behind hidden entries", listings, "		version = page.NextVersion ", "		_ = page.NextVersion "},
