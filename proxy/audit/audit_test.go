@@ -130,12 +130,27 @@ func TestLinesAreWhatJSONWouldBe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := appendRecord(nil, &r); !bytes.Equal(got, want) {
+		if got := appendRecord(nil, &r); !bytes.Equal(got, AppendVisible(nil, want)) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
 	if n := reflect.TypeFor[Record]().NumField(); n != 22 {
 		t.Errorf("%d fields", n) // appendRecord lists them
+	}
+}
+
+// Row 39. Whoever reads a log on a terminal sees the keys that clients chose, and a JSON reader gets them as they are.
+func TestLinesCommandNoTerminal(t *testing.T) {
+	key := "a\x1b[2J\u009b2J\x7f\u202egpj\u2066\u200f\u061cé日\u0085\r\n"
+	line := appendRecord(nil, &Record{Key: key})
+	for _, r := range string(line) {
+		if r < ' ' || r != 'é' && r != '日' && r > '~' {
+			t.Errorf("%U in %s", r, line)
+		}
+	}
+	var back Record
+	if err := json.Unmarshal(line, &back); err != nil || back.Key != key {
+		t.Errorf("%q, %v", back.Key, err)
 	}
 }
 

@@ -2,11 +2,13 @@ package audit
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
-// appendRecord appends a record exactly as json.Marshal writes it, at a tenth of its cost.
+// appendRecord appends a record as json.Marshal writes it, at a tenth of its cost, and with AppendVisible.
 func appendRecord(b []byte, r *Record) []byte {
 	b = append(b, `{"time":"`...)
 	b = r.Time.AppendFormat(b, time.RFC3339Nano)
@@ -55,10 +57,35 @@ func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
 			quoted, _ := json.Marshal(s) // strings always can be
-			return append(b, quoted...)
+			return AppendVisible(b, quoted)
 		}
 	}
 	b = append(b, '"')
 	b = append(b, s...)
 	return append(b, '"')
+}
+
+// AppendVisible appends JSON with escapes for the characters in its strings that JSON lets stand and a terminal obeys: the second
+// half of the control characters, U+009B "CSI" among them, and those that turn the direction of what follows. Keys are the clients'
+// to choose, and whoever reads a log on a terminal must see what they are.
+func AppendVisible(dst, text []byte) []byte {
+	at := 0
+	for i := 0; i < len(text); {
+		if text[i] < 0x7f {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(text[i:])
+		if obeyed(r) {
+			dst = fmt.Appendf(append(dst, text[at:i]...), `\u%04x`, r)
+			at = i + size
+		}
+		i += size
+	}
+	return append(dst, text[at:]...)
+}
+
+// obeyed reports a control character above ASCII's first ones, or one of direction (Unicode Bidirectional Algorithm, table 2).
+func obeyed(r rune) bool {
+	return r >= 0x7f && r <= 0x9f || r == 0x61c || r == 0x200e || r == 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }

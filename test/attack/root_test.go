@@ -2,6 +2,7 @@ package attack
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -47,6 +48,26 @@ func TestMappedNamesAreBuckets(t *testing.T) {
 			w.Close()
 			if status != 400 || !strings.Contains(text, "InvalidBucketName") || strings.Contains(text, s.Bucket) {
 				t.Errorf("GET /%s%s: %d %s", name, target, status, text)
+			}
+		}
+	}
+}
+
+// Row 15. The store decodes a copy source before it cuts the version off: for the key "a?versionId=x" it would take a version of
+// "a", about which nobody has been asked.
+func TestCopySourcesThatLookLikeVersions(t *testing.T) {
+	s := NewScene(t, nil)
+	s.Put("a", []byte("the other one"))
+	for _, key := range []string{"a?versionId=null", "a?versionId=01ARZ3NDEKTSV4RRFFQ69G5FAV", "a?versionId="} {
+		s.Put(key, []byte(key))
+		source := s.Bucket + "/" + url.PathEscape(key)
+		for _, target := range []string{"copy", key} {
+			if _, err := s.C.CopyObject(s.Ctx, &s3.CopyObjectInput{Bucket: &s.Bucket, Key: &target, CopySource: &source,
+				MetadataDirective: types.MetadataDirectiveReplace}); err != nil {
+				t.Errorf("copy of %q to %q: %v", key, target, err)
+			}
+			if got, err := s.Read(target, ""); err != nil || string(got) != key {
+				t.Errorf("copy of %q to %q: %q, %v", key, target, got, err)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ const (
 	states    = "proxy/state.go"
 	restores  = "proxy/s3xml/elsewhere.go"
 	hosts     = "proxy/upstream/target.go"
+	lines     = "proxy/audit/encode.go"
 )
 
 func init() {
@@ -16,11 +17,13 @@ func init() {
 		mutation{"bulk deletions of the bucket itself", keyNames, "return depth <= 0", "return depth < 0"},
 		mutation{"keys of bulk deletions that are the bucket", bulk, "case s3op.IsBucket(e.Key):", "case e.Key == \"\":"},
 		mutation{"mapped names that are none", states, "if !s3op.IsBucketName(b.name) {", "if b.name == \".\" {"},
-		mutation{"settings that write anywhere", elsewhere, "if !ok || !x.client.AllowedWhole(s3op.Write, visible) {", "if !ok || visible == \"\" {"},
+		mutation{"settings that write anywhere", elsewhere, "if !ok || !x.client.AllowedWhole(s3op.Write, visible) {", "if !ok || !x.client.AllowedWhole(s3op.Write, visible) && visible == \"\" {"},
 		mutation{"settings that write to unknown buckets", elsewhere, "if !ok || !x", "if ok && !x"},
 		mutation{"settings that write outside the client's prefixes", rules, "return c.keys(class, bucket, \"\") }", "return c.Allowed(class, bucket, \"\") }"},
 		mutation{"restores with a place for their result", restores, "case \"Type\", \"SelectParameters\", \"OutputLocation\":", "case \"Type\", \"SelectParameters\":"},
 		mutation{"logs to anywhere", restores, "|| d.is(i, \"TargetBucket\")", ""},
 		mutation{"upper case before a host", hosts, "return hostName(bucket) &&", "return bucket != \"\" &&"},
+		mutation{"terminals commanded by keys", lines, "return AppendVisible(b, quoted)", "return append(b, quoted...)"},
+		mutation{"direction turned by keys", lines, "|| r >= 0x202a && r <= 0x202e", ""},
 	)
 }
