@@ -55,12 +55,14 @@ shows a key. The exit code is 1 when something is wrong with the object.`,
 
 func printInspection(out io.Writer, i *proxy.Inspection, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(out)
+		enc := json.NewEncoder(visible{out})
 		enc.SetIndent("", "  ")
 		return enc.Encode(i)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
 	row("object", "s3://%s/%s", i.Bucket, i.Key)
 	if i.VersionID != "" {
 		row("version", "%s", i.VersionID)

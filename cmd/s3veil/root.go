@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"s3veil/proxy/audit"
 )
 
 // program is one run of s3veil with everything it knows of the process around it, so that tests run the whole of it.
@@ -62,7 +60,7 @@ func (p *program) run(args []string) int {
 		fmt.Fprintf(p.stderr, "s3veil: %v\nSee \"s3veil --help\".\n", err)
 		return exitUsage
 	}
-	fmt.Fprintln(p.stderr, "s3veil:", err)
+	fmt.Fprintln(p.stderr, "s3veil:", printableLines(err.Error()))
 	return exitFailed
 }
 
@@ -129,14 +127,4 @@ func newLogger(w io.Writer, c Log) *slog.Logger {
 		return slog.New(slog.NewTextHandler(w, opts))
 	}
 	return slog.New(slog.NewJSONHandler(visible{w}, opts))
-}
-
-// visible writes lines of JSON that command no terminal; the text form quotes what does.
-type visible struct{ io.Writer }
-
-func (v visible) Write(line []byte) (int, error) {
-	if _, err := v.Writer.Write(audit.AppendVisible(nil, line)); err != nil {
-		return 0, err
-	}
-	return len(line), nil
 }

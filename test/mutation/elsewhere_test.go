@@ -12,6 +12,7 @@ func init() {
 	filters[elsewhere] = "DocumentsReach"
 	filters[states] = "MappedNames"
 	filters[restores] = "Restore|Destinations"
+	filters["cmd/s3veil/inspect.go"] = "ForgedRows"
 	filters[hosts] = "TargetOnTheWire"
 	mutations = append(mutations,
 		mutation{"bulk deletions of the bucket itself", keyNames, "return depth <= 0", "return depth < 0"},
@@ -23,6 +24,7 @@ func init() {
 		mutation{"restores with a place for their result", restores, "case \"Type\", \"SelectParameters\", \"OutputLocation\":", "case \"Type\", \"SelectParameters\":"},
 		mutation{"logs to anywhere", restores, "|| d.is(i, \"TargetBucket\")", ""},
 		mutation{"upper case before a host", hosts, "return hostName(bucket) &&", "return bucket != \"\" &&"},
+		mutation{"rows forged by what is inspected", "cmd/s3veil/inspect.go", "printable(fmt.Sprintf(format, args...))", "fmt.Sprintf(format, args...)"},
 		mutation{"terminals commanded by keys", lines, "return AppendVisible(b, quoted)", "return append(b, quoted...)"},
 		mutation{"direction turned by keys", lines, "|| r >= 0x202a && r <= 0x202e", ""},
 	)
