@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"s3veil/crypto/envelope"
@@ -272,14 +273,49 @@ func (x *exchange) storeError(resp *upstream.Response) error {
 	if err != nil {
 		return fmt.Errorf("%w: error document: %w", upstream.ErrUnavailable, err)
 	}
-	return fromStore(resp.Status, doc, x.req.Bucket)
+	return saidBy(resp, doc, x.req.Bucket)
+}
+
+// saidBy is the client's form of an error answer, with the store's own words as its cause.
+func saidBy(resp *upstream.Response, doc []byte, bucket string) s3err.Error {
+	e, named := fromStore(resp.Status, doc, bucket)
+	said := &storeSaid{store: resp.Store, op: resp.Op, status: resp.Status, foreign: !named && len(doc) > 0}
+	if named {
+		said.code = e.Code
+	}
+	return e.With(said)
+}
+
+// storeSaid is the cause of an error that is the store's own: the log then says whose it is, and which of the requests to the store
+// it answers.
+type storeSaid struct {
+	store, op string
+	status    int
+	code      string // of its document
+	foreign   bool   // there was a document, and none of S3: a balancer's, say
+}
+
+func (e *storeSaid) Error() string {
+	text := "the store " + e.store + " answers " + e.op + " with " + strconv.Itoa(e.status) + ifNotEmpty(" ", e.code)
+	if e.foreign {
+		text += " and a document that is not S3's: something in front of it?"
+	}
+	return text
+}
+
+// unanswered names store and request where a request had no answer. What went wrong with the client's body passes as it is.
+func unanswered(store, op string, err error) error {
+	if errors.Is(err, upstream.ErrUnavailable) || errors.Is(err, upstream.ErrBusy) {
+		return fmt.Errorf("%s at the store %s: %w", op, store, err)
+	}
+	return err
 }
 
 // fromStore is the client's form of a store's error. An answer without a document (HEAD) has the code that S3 gives its
-// status.
-func fromStore(status int, doc []byte, bucket string) error {
-	e, ok := s3xml.ParseError(doc, bucket)
-	if !ok {
+// status. named reports that the document has one.
+func fromStore(status int, doc []byte, bucket string) (e s3err.Error, named bool) {
+	if e, named = s3xml.ParseError(doc, bucket); !named {
+		var ok bool
 		if e, ok = bodyless[status]; !ok {
 			e = s3err.InternalError
 			if status < 500 {
@@ -291,7 +327,7 @@ func fromStore(status int, doc []byte, bucket string) error {
 		e.Message = known.Message
 	}
 	e.Status = status
-	return e
+	return e, named
 }
 
 // bodyless are the errors that a store's answer to HEAD can only name by status.

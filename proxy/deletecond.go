@@ -81,7 +81,7 @@ func (x *exchange) storedSize(key, version, condition string) (sizeCondition, er
 		}
 		return sizeCondition{size: itoa(want)}, nil
 	default:
-		return sizeCondition{}, fromStore(resp.Status, nil, x.req.Bucket)
+		return sizeCondition{}, saidBy(resp, nil, x.req.Bucket)
 	}
 	plain, err := x.plainSize(key, resp)
 	switch {

@@ -271,7 +271,7 @@ func (x *exchange) callIn(ctx context.Context, c *upstream.Client, r *upstream.R
 	x.accompany(r)
 	resp, err := x.ask(ctx, c, r)
 	if err != nil {
-		return nil, err
+		return nil, unanswered(c.Name(), r.Op, err)
 	}
 	if id := resp.Get("x-amz-request-id"); id != "" {
 		x.storeID = id

@@ -127,7 +127,7 @@ func (s *Server) observeUpstream(name string) func(upstream.Event) {
 func (x *exchange) record() {
 	m := x.s.metrics
 	elapsed := x.s.now().Sub(x.start)
-	m.Request(x.req.Op, x.code, elapsed.Seconds())
+	m.Request(x.req.Op, x.countedCode(), elapsed.Seconds())
 	m.Bytes("client", "in", x.note.in)
 	m.Bytes("client", "out", x.note.out)
 	if damage[x.note.class] {
@@ -137,6 +137,17 @@ func (x *exchange) record() {
 		return
 	}
 	x.writeAudit(x.auditRecord(elapsed))
+}
+
+// countedCode is the answer as metrics know it. A failure under a code of the store's own (XMinioStorageFull, say) counts by its
+// status: among the codes that nobody knows, alerts could not tell it from what clients do wrong.
+func (x *exchange) countedCode() string {
+	if x.note.status >= 500 {
+		if _, known := s3err.Lookup(x.code); !known {
+			return statusText(x.note.status)
+		}
+	}
+	return x.code
 }
 
 // auditRecord is the line about the request's own object.

@@ -130,6 +130,7 @@ func (c *Client) attempt(ctx context.Context, t *course) (*Response, error) {
 	resp, err := c.exchange(ctx, h, m)
 	e := Event{Kind: "request", Seconds: time.Since(start).Seconds(), Context: ctx}
 	if err == nil {
+		resp.Store, resp.Op = c.o.Name, t.r.Op
 		e.Code = resp.Status
 		c.observeClock(resp)
 	}

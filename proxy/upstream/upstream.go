@@ -154,6 +154,7 @@ type Request struct {
 
 // Response is the store's answer. Body must be closed; closing before its end closes the connection.
 type Response struct {
+	Store, Op     string // Options.Name and the request's Op, for logs
 	Status        int
 	Header        []Field // names in lower case, as received otherwise
 	ContentLength int64   // -1 when the store did not declare one; 0 body for HEAD, but the header's value is kept here
