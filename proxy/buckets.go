@@ -41,7 +41,7 @@ func (x *exchange) listBuckets() error {
 // addBuckets reads every page of one store.
 func (x *exchange) addBuckets(o *store, all *s3xml.BucketList) error {
 	token := ""
-	for {
+	for range maxBucketPages {
 		req := &upstream.Request{Op: "ListBuckets", Method: "GET", Idempotent: true}
 		if token != "" {
 			req.Query = []upstream.Param{{Name: "continuation-token", Value: token}}
@@ -71,8 +71,13 @@ func (x *exchange) addBuckets(o *store, all *s3xml.BucketList) error {
 			return nil
 		}
 		token = page.Next
+		x.documents.keep() // all pages are held until the last
 	}
+	return fmt.Errorf("%w: more than %d pages of buckets", upstream.ErrUnavailable, maxBucketPages)
 }
+
+// maxBucketPages bounds what is asked of one store: S3's pages have 10,000 buckets.
+const maxBucketPages = 1000
 
 // pageBuckets applies prefix, bucket-region, continuation-token and max-buckets. The token is the last name of the page.
 func (x *exchange) pageBuckets(all *s3xml.BucketList) error {

@@ -24,7 +24,7 @@ func (x *exchange) listObjects() error {
 	if err != nil {
 		return err
 	}
-	for page.Hidden > 0 && page.Truncated {
+	for fills := 0; page.Hidden > 0 && page.Truncated && fills < maxFillPages; fills++ {
 		x.documents.keep()
 		if err := x.fillPage(page, query); err != nil {
 			return err
@@ -38,6 +38,10 @@ func (x *exchange) listObjects() error {
 	x.respond(200, resp)
 	return x.xml(200, page.Append(nil, x.req.Bucket))
 }
+
+// maxFillPages bounds the pages that make up for hidden entries. One does, since it begins behind the reserved prefix; more are for
+// what another spelling hides. Of a store that goes on hiding the client gets a short page, with the markers of where it ends.
+const maxFillPages = 100
 
 // fillPage makes up for the hidden entries of a page by what follows it. A store that goes on from where it was, or from before,
 // would do so for ever.

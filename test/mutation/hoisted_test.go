@@ -10,7 +10,7 @@ const (
 )
 
 func init() {
-	filters[hoists], filters[sweeps] = "HeadersInURLs", "DeleteBucket|RegionsOfAWS"
+	filters[hoists], filters[sweeps] = "HeadersInURLs", "DeleteBucket|RegionsOfAWS|NeverEnd"
 	filters[copies] += "|DeleteBucket"
 	mutations = append(mutations, hoistedMutations...)
 }
