@@ -17,12 +17,12 @@ func (x *exchange) warnOfRisk(doc []byte) {
 	case s3op.PutBucketLifecycleConfiguration:
 		if rule, reaches := s3xml.LifecycleReaches(doc); reaches {
 			x.s.metrics.AtRisk(metrics.RiskLifecycle)
-			x.s.log.Warn("a lifecycle rule expires or moves what s3veil keeps in the bucket", "request_id", x.id, "bucket", x.bucket.visible, "rule", rule, "prefix", s3op.ReservedName+"/")
+			x.s.log.Warn("a lifecycle rule expires or moves what s3veil keeps in the bucket", "request_id", x.id, "client", x.client.name, "bucket", x.bucket.visible, "rule", rule, "prefix", s3op.ReservedName+"/")
 		}
 	case s3op.PutBucketReplication:
 		if s3xml.ReplicationLeavesOut(doc) {
 			x.s.metrics.AtRisk(metrics.RiskReplication)
-			x.s.log.Warn("replication leaves out what s3veil keeps in the bucket", "request_id", x.id, "bucket", x.bucket.visible, "prefix", s3op.ReservedName+"/")
+			x.s.log.Warn("replication leaves out what s3veil keeps in the bucket", "request_id", x.id, "client", x.client.name, "bucket", x.bucket.visible, "prefix", s3op.ReservedName+"/")
 		}
 	}
 }

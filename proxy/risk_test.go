@@ -44,7 +44,7 @@ func TestSettingsThatEndangerManifestsAreWarnedOf(t *testing.T) {
 		target, doc, setting, line string
 		status                     int
 	}{
-		{"/data?lifecycle", expires, "lifecycle", `bucket=data rule="clean up"`, 200},
+		{"/data?lifecycle", expires, "lifecycle", `client=app bucket=data rule="clean up"`, 200},
 		{"/kept?lifecycle", expires, "lifecycle", "bucket=kept", 200},
 		{"/data?lifecycle", logs, "lifecycle", "", 200},
 		{"/apart?lifecycle", expires, "lifecycle", "", 200},

@@ -21,7 +21,7 @@ import (
 )
 
 // ErrSlowDown reports that no budget came free in time (503 SlowDown).
-var ErrSlowDown = errors.New("budget: no memory for another stream")
+var ErrSlowDown = errors.New("budget: no memory for another stream (limits.memory)")
 
 // Budget is safe for concurrent use.
 type Budget struct {

@@ -22,6 +22,10 @@ var alertCases = []alertCase{
 	{"S3veilManifestMissing", "one", []string{`s3veil_integrity_failures_total{~,class="manifest-missing"} 0x10 1x20`}, "12m", "job=s3"},
 	{"S3veilManifestMissing", "another class", []string{`s3veil_integrity_failures_total{~,class="manifest"} 0x10 1x20`}, "12m", silent},
 
+	{"S3veilManifestsAtRisk", "a lifecycle rule", []string{`s3veil_reserved_at_risk_total{~,setting="lifecycle"} 0x10 1x80`}, "30m", "job=s3,setting=lifecycle"},
+	{"S3veilManifestsAtRisk", "the first scrape of a new replica shows it", []string{`s3veil_reserved_at_risk_total{~,setting="replication"} _x10 1x80`}, "30m", "job=s3,setting=replication"},
+	{"S3veilManifestsAtRisk", "long ago", []string{`s3veil_reserved_at_risk_total{~,setting="lifecycle"} 2x200`}, "3h", silent},
+
 	{"S3veilPlaintextObject", "one", []string{`s3veil_integrity_failures_total{~,class="plaintext"} 0x10 1x20`}, "12m", "job=s3"},
 	{"S3veilPlaintextObject", "another class", []string{`s3veil_integrity_failures_total{~,class="envelope"} 0x10 1x20`}, "12m", silent},
 
