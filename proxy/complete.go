@@ -130,11 +130,14 @@ func (c *completion) findParts() (gone bool, err error) {
 	return false, err
 }
 
+// maxPartPages bounds the pages of ListParts that are followed: those of S3 have 1,000 of at most 10,000 parts.
+const maxPartPages = 1000
+
 // allParts reads every page of ListParts.
 func (x *exchange) allParts(id string) ([]s3xml.UploadedPart, error) {
 	var all []s3xml.UploadedPart
 	marker := 0
-	for {
+	for range maxPartPages {
 		query := uploadQuery(id, upstream.Param{Name: "max-parts", Value: "1000"})
 		if marker > 0 {
 			query = append(query, upstream.Param{Name: "part-number-marker", Value: strconv.Itoa(marker)})
@@ -152,6 +155,7 @@ func (x *exchange) allParts(id string) ([]s3xml.UploadedPart, error) {
 		}
 		marker = page.Next
 	}
+	return nil, fmt.Errorf("%w: more than %d pages of parts", upstream.ErrUnavailable, maxPartPages)
 }
 
 func (x *exchange) partPage(query []upstream.Param) (*s3xml.PartList, error) {

@@ -42,3 +42,18 @@ func TestPagesOfStoresThatNeverEnd(t *testing.T) {
 		}
 	}
 }
+
+// A list of parts that advances by one number a page, and has none, ends too.
+func TestCompletionsOfStoresThatNeverEnd(t *testing.T) {
+	f := newFixture(t, nil)
+	id, etags := f.upload([]byte("part"))
+	var n atomic.Int64
+	f.store.Hook(proxytest.Hook{After: func(c *proxytest.Call, a *proxytest.Answer) {
+		if c.Op == "ListParts" {
+			a.Status, a.Body = 200, fmt.Appendf(nil, "<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>%d</NextPartNumberMarker></ListPartsResult>", n.Add(1))
+		}
+	}})
+	if resp, doc := f.complete(id, etags, 1); resp.StatusCode != 503 || n.Load() < maxPartPages || n.Load() > 4*maxPartPages {
+		t.Errorf("%d after %d pages: %s", resp.StatusCode, n.Load(), doc)
+	}
+}

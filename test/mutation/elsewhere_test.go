@@ -27,6 +27,7 @@ func init() {
 		mutation{"buckets of a store without end", sweeps, "for range maxBucketPages {", "for range 1 << 12 {"},
 		mutation{"pages of buckets held without a charge", sweeps, "x.documents.keep() // all", "// all"},
 		mutation{"hidden entries without end", listings, "&& fills < maxFillPages;", "&& fills < 1<<10;"},
+		mutation{"parts of a store without end", completions, "for range maxPartPages {", "for range 1 << 13 {"},
 		mutation{"rows forged by what is inspected", "cmd/s3veil/inspect.go", "printable(fmt.Sprintf(format, args...))", "fmt.Sprintf(format, args...)"},
 		mutation{"terminals commanded by keys", lines, "return AppendVisible(b, quoted)", "return append(b, quoted...)"},
 		mutation{"direction turned by keys", lines, "|| r >= 0x202a && r <= 0x202e", ""},
