@@ -2,6 +2,9 @@ package main
 
 import (
 	"crypto/x509"
+	"log/slog"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +27,15 @@ func (l *loaded) noteEnd(path string, chain [][]byte) {
 		l.ends = map[string]time.Time{}
 	}
 	l.ends[path] = first
+}
+
+// warnOfEnded names the certificates that are taken although they have ended: whoever checks them does not connect.
+func warnOfEnded(log *slog.Logger, ends map[string]time.Time, now time.Time) {
+	for _, name := range slices.Sorted(maps.Keys(ends)) {
+		if end := ends[name]; !end.After(now) {
+			log.Warn("a certificate has ended, connections that depend on it fail", "name", name, "ended", end.Format(time.RFC3339))
+		}
+	}
 }
 
 // certificateEnds shows when the certificates of the configuration in force end. The zero value shows none.

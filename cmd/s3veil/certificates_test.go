@@ -3,10 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
+	"log/slog"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -74,5 +77,29 @@ func TestAChainEndsWithItsFirstCertificate(t *testing.T) {
 	l.noteEnd("tls.cert_file", [][]byte{[]byte("no certificate")})
 	if len(l.ends) != 0 {
 		t.Error(l.ends)
+	}
+}
+
+// A certificate that has ended is taken, since a process that does not start serves nobody; the log says why clients fail.
+func TestEndedCertificatesAreNamed(t *testing.T) {
+	now := time.Now()
+	var out bytes.Buffer
+	warnOfEnded(slog.New(slog.NewTextHandler(&out, nil)), map[string]time.Time{
+		"tls.cert_file": now.Add(-time.Second), "upstream.client_cert_file": now, "forward.ca_file": now.Add(time.Second),
+	}, now)
+	names := regexp.MustCompile(`level=WARN .*name=(\S+) `).FindAllStringSubmatch(out.String(), -1)
+	if len(names) != 2 || names[0][1] != "tls.cert_file" || names[1][1] != "upstream.client_cert_file" {
+		t.Errorf("the log has %s", out.String())
+	}
+}
+
+// The log of a program that starts with one names it, too.
+func TestAnEndedCertificateIsNamedAtTheStart(t *testing.T) {
+	s := newSite(t)
+	s.secret("one", "secret-one")
+	s.newPairUntil("ended", time.Now().Add(-time.Minute))
+	r := begin(t, "serve", "--config", s.configure("tls: {cert_file: server.pem, key_file: server.key}", "one"))
+	if !strings.Contains(r.out.String(), `"msg":"a certificate has ended, connections that depend on it fail","name":"tls.cert_file"`) {
+		t.Errorf("the log has %s", r.out.String())
 	}
 }

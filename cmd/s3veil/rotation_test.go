@@ -19,14 +19,16 @@ import (
 )
 
 // newPair replaces the certificate and the key of a site by new ones.
-func (s *site) newPair(name string) {
+func (s *site) newPair(name string) { s.newPairUntil(name, time.Now().Add(time.Hour)) }
+
+func (s *site) newPairUntil(name string, end time.Time) {
 	s.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+		NotAfter: end, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		s.t.Fatal(err)

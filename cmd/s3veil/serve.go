@@ -160,6 +160,7 @@ func (s *service) warn() {
 func (s *service) newMetrics() {
 	s.metrics = prometheus.NewRegistry()
 	s.ends.store(s.now.ends)
+	warnOfEnded(s.log, s.now.ends, time.Now())
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &s.ends)
 }
 
@@ -353,6 +354,7 @@ func (s *service) reload(ctx context.Context, reason string) sightings {
 	s.kept.retire(w.kept)
 	s.now, s.kept = l, w.kept
 	s.ends.store(l.ends)
+	warnOfEnded(s.log, l.ends, time.Now())
 	s.warn()
 	s.log.Info("configuration reloaded", "reason", reason)
 	return l.files
