@@ -281,7 +281,7 @@ func (c *completion) settle(resp *upstream.Response, result s3xml.Result) (*slow
 	c.x.s.caches.manifests.Add(c.u.attrs.ObjectID, c.m)
 	if c.u.state != "" {
 		if err := c.x.deleteState(&c.x.bucket, c.u.state); err != nil {
-			c.x.s.log.Warn("state object of a completed upload stays", "request_id", c.x.id, "cause", err.Error())
+			c.x.s.log.Warn("state object of a completed upload stays", "request_id", c.x.id, "bucket", c.x.bucket.visible, "key", c.x.req.Key, "cause", err.Error())
 		}
 		c.x.dropNotes(c.u.state)
 	}

@@ -18,7 +18,7 @@ func (x *exchange) dropNotes(state string) {
 		return
 	}
 	if err := x.removeNotes(state + "."); err != nil {
-		x.s.log.Warn("notes of the parts of an ended upload stay", "request_id", x.id, "cause", err.Error())
+		x.s.log.Warn("notes of the parts of an ended upload stay", "request_id", x.id, "bucket", x.bucket.visible, "key", x.req.Key, "cause", err.Error())
 	}
 }
 

@@ -326,7 +326,7 @@ func (x *exchange) abortMultipartUpload() error {
 	defer resp.Body.Close()
 	if state != "" {
 		if err := x.deleteState(&x.bucket, state); err != nil {
-			x.s.log.Warn("state object of an aborted upload stays", "request_id", x.id, "cause", err.Error())
+			x.s.log.Warn("state object of an aborted upload stays", "request_id", x.id, "bucket", x.bucket.visible, "key", x.req.Key, "cause", err.Error())
 		}
 		x.dropNotes(state)
 	}

@@ -82,7 +82,7 @@ func (x *exchange) readNotes(u *upload, parts []s3xml.UploadedPart) (partNotes, 
 		delete(found, part)
 	}
 	if bad+len(torn) > 0 {
-		x.s.log.Warn("notes of parts are forged or contradict each other, and are ignored", "request_id", x.id, "forged", bad, "torn", len(torn))
+		x.s.log.Warn("notes of parts are forged or contradict each other, and are ignored", "request_id", x.id, "bucket", x.bucket.visible, "key", x.req.Key, "forged", bad, "torn", len(torn))
 	}
 	return found, err
 }
@@ -108,7 +108,7 @@ func (x *exchange) eachNote(id string, from int, f func(name string) bool) error
 			return nil
 		}
 	}
-	x.s.log.Warn("too many notes of parts, the rest is not read", "request_id", x.id)
+	x.s.log.Warn("too many notes of parts, the rest is not read", "request_id", x.id, "bucket", x.bucket.visible, "key", x.req.Key)
 	return nil
 }
 

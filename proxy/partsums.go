@@ -87,7 +87,7 @@ func (c *completion) keepDefault(values [][]byte) error {
 		return err
 	}
 	if c.said.algorithm == checksum.CRC64NVME && !bytes.Equal(c.said.value, value) {
-		c.x.s.log.Warn("a Complete names a checksum that its object does not have, which is ignored as on S3", "request_id", c.x.id)
+		c.x.s.log.Warn("a Complete names a checksum that its object does not have, which is ignored as on S3", "request_id", c.x.id, "bucket", c.x.bucket.visible, "key", c.x.req.Key)
 	}
 	c.m.Checksum = &envelope.Checksum{Algorithm: byte(checksum.CRC64NVME), Value: value}
 	return nil

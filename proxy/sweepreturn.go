@@ -91,7 +91,7 @@ func (x *exchange) putBack(kept []sweptObject) error {
 	for _, o := range kept {
 		if _, err := x.writeReserved(&x.bucket, o.key, o.raw, o.hint, true); err != nil {
 			failed = append(failed, err)
-			x.s.log.Error("a manifest or setting that was swept could not be put back", "request_id", x.id, "key", o.key, "cause", err.Error())
+			x.s.log.Error("a manifest or setting that was swept could not be put back", "request_id", x.id, "bucket", x.bucket.visible, "key", o.key, "cause", err.Error())
 		}
 	}
 	return errors.Join(failed...)

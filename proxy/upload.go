@@ -192,7 +192,7 @@ func (x *exchange) abandonUpload(id string) {
 	defer func() { x.storeID = failed }() // the log names the request that failed, not these
 	resp, err := x.abortUpload(id)
 	if err != nil {
-		x.s.log.Warn("upload that could not be named stays open at the store", "request_id", x.id, "cause", err.Error())
+		x.s.log.Warn("upload that could not be named stays open at the store", "request_id", x.id, "bucket", x.bucket.visible, "key", x.req.Key, "cause", err.Error())
 		return
 	}
 	resp.Body.Close()
@@ -200,7 +200,7 @@ func (x *exchange) abandonUpload(id string) {
 		return
 	}
 	if err := x.deleteState(&x.bucket, envelope.StateName(id)); err != nil {
-		x.s.log.Warn("state object of an aborted upload stays", "request_id", x.id, "cause", err.Error())
+		x.s.log.Warn("state object of an aborted upload stays", "request_id", x.id, "bucket", x.bucket.visible, "key", x.req.Key, "cause", err.Error())
 	}
 }
 
