@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -112,7 +113,7 @@ func (x *exchange) findTarget(f *forward.Forward) error {
 		return forwardError(err)
 	}
 	if x.head.Scheme == "" {
-		return forwardMalformed(fmt.Errorf("a request in origin form on the forward port"))
+		return forwardMalformed(errors.New("a request without the host that it is for: this port takes requests of HTTP_PROXY and HTTPS_PROXY, endpoints are set to the address in listen"))
 	}
 	if err := x.authenticateProxy(f); err != nil {
 		return err

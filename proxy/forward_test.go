@@ -149,7 +149,7 @@ func TestForwardRefusals(t *testing.T) {
 		"GET http://s3.test/data/key HTTP/1.1\r\nHost: s3.test:81\r\n\r\n":                                                                                "400 but Host",
 		"GET http://s3.test/data/key HTTP/1.1\r\n\r\n":                                                                                                    "400 ",
 		"GET http://s3.test/data/key HTTP/1.1\r\nHost: s3.test\r\nHost: s3.test\r\n\r\n":                                                                  "400 ",
-		"GET /data/key HTTP/1.1\r\nHost: s3.test\r\n\r\n":                                                                                                 "400 origin form",
+		"GET /data/key HTTP/1.1\r\nHost: s3.test\r\n\r\n":                                                                                                 "400 without the host that it is for",
 		"GET ftp://other.test/ HTTP/1.1\r\nHost: other.test\r\n\r\n":                                                                                      "400 ",
 		"GET https://other.test/ HTTP/1.1\r\nHost: other.test\r\n\r\n":                                                                                    "400 CONNECT",
 		"GET http://other.test:22/ HTTP/1.1\r\nHost: other.test:22\r\n\r\n":                                                                               "403 port 22",
