@@ -126,6 +126,9 @@ func (x *exchange) ruled(name string) (bucket, error) {
 	if err == nil {
 		b.store, err = x.storeOf(b.store)
 	}
+	if err == nil && b.store.data.Keeps(b.name) {
+		return bucket{}, s3err.InvalidBucketName.Field("BucketName", name).With(fmt.Errorf("%q may be the store's administration", b.name))
+	}
 	return b, err
 }
 

@@ -80,7 +80,8 @@ func TestRestoresWriteNowhere(t *testing.T) {
 // all of its buckets.
 func TestMappedNamesThatAreNone(t *testing.T) {
 	f := newFixture(t, func(set *Settings, _ *Options) {
-		set.Buckets = append([]Bucket{{Name: "team-*", StoreName: "*", Key: "main"}}, set.Buckets...)
+		set.Buckets = append([]Bucket{{Name: "team-*", StoreName: "*", Key: "main"}, {Name: "*-enc", StoreName: "*", Key: "main"},
+			{Name: "tenant-literal", StoreName: "other:data", Key: "main"}}, set.Buckets...)
 	})
 	f.store.Forget()
 	for _, name := range []string{"team-", "team-.", "team-.x", "team--x", "team-ab"} {
@@ -99,7 +100,42 @@ func TestMappedNamesThatAreNone(t *testing.T) {
 			t.Errorf("the store saw %s %s", c.Method, c.Target)
 		}
 	}
+	f.store.Forget()
+	for _, name := range []string{"team-x-s3alias", "team-x--x-s3", "team-x.mrap", "x-s3alias-enc", "x--x-s3-enc", "x.mrap-enc"} {
+		if resp, doc := f.do("GET", "/"+name, nil); resp.StatusCode < 400 || len(f.store.Calls()) > 0 {
+			t.Errorf("/%s, no bucket of its own: %d %s", name, resp.StatusCode, doc)
+		}
+	}
+	if resp, _ := f.do("HEAD", "/tenant-literal", nil); len(f.store.Calls()) != 1 || !strings.HasPrefix(f.store.Calls()[0].Target, "/other%3Adata") {
+		t.Errorf("a name in full is the operator's: %d %+v", resp.StatusCode, f.store.Calls())
+	}
 	if resp, doc := f.do("GET", "/team-data", nil); resp.StatusCode != 200 {
 		t.Errorf("a good name: %d %s", resp.StatusCode, doc)
 	}
+}
+
+// MinIO and RustFS have their administration below a path that reads like a bucket. What a client may send to an object of that
+// name, tags for one, would be an import of users, with s3veil's signature.
+func TestBucketsThatAreTheAdministrationOfAStore(t *testing.T) {
+	f := newFixture(t, func(set *Settings, _ *Options) {
+		set.Buckets = append([]Bucket{{Name: "team-*", StoreName: "*", Key: "main"}, {Name: "minio", Key: "main"}, {Name: "rustfs", Key: "main"}}, set.Buckets...)
+	})
+	f.store.Forget()
+	for _, name := range []string{"minio", "rustfs", "team-minio", "team-rustfs"} {
+		for _, target := range []string{"PUT /admin/v3/import-iam?tagging", "PUT /admin/v3/import-iam", "GET /admin/v3/info?acl", "GET /v2/metrics/cluster", "POST /admin/v3/service?restore", "PUT ", "OPTIONS /admin"} {
+			method, rest, _ := strings.Cut(target, " ")
+			if resp, doc := f.do(method, "/"+name+rest, []byte("zip"), "origin", "x"); resp.StatusCode != 400 {
+				t.Errorf("%s /%s%s: %d %s", method, name, rest, resp.StatusCode, doc)
+			}
+		}
+		if resp, doc := f.do("PUT", "/data/copy", nil, "x-amz-copy-source", "/"+name+"/admin/v3/export-iam"); resp.StatusCode != 400 {
+			t.Errorf("copy of %s: %d %s", name, resp.StatusCode, doc)
+		}
+	}
+	for _, c := range f.store.Calls() {
+		if !strings.HasPrefix(c.Target, "/data/") {
+			t.Errorf("the store saw %s %s", c.Method, c.Target)
+		}
+	}
+	f.must("PUT", "/data/minio/admin/key", []byte("a key may be called so"))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"s3veil/crypto/envelope"
@@ -206,7 +207,8 @@ func (st *state) bucket(name string) (bucket, error) {
 			realm: orDefault(r.Realm, name), bound: orDefault(r.BoundName, name), kids: st.kids[i]}
 		if r.StoreName != "" {
 			b.name = policy.MapName(r.Name, r.StoreName, name)
-			if !s3op.IsBucketName(b.name) { // no name at all would be the store's list of buckets
+			// What a client has a say in can be nothing at all, which is the store's list of buckets, or an access point.
+			if strings.Contains(r.StoreName, "*") && s3op.CheckBucket(b.name) != nil {
 				return bucket{}, s3err.InvalidBucketName.Field("BucketName", name)
 			}
 		}

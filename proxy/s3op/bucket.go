@@ -7,10 +7,10 @@ import (
 	"s3veil/proxy/s3err"
 )
 
-// checkBucket refuses what cannot be a bucket's name, and names of things that are not general purpose buckets. The form is
+// CheckBucket refuses what cannot be a bucket's name, and names of things that are not general purpose buckets. The form is
 // the widest that S3 ever allowed (3–255 letters, digits, ".", "-", "_"); the store decides about the rest when a bucket is
 // created.
-func checkBucket(name string) error {
+func CheckBucket(name string) error {
 	switch {
 	case strings.HasPrefix(name, "arn:"):
 		return s3err.Unimplemented("access point and other ARNs")

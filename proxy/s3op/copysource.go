@@ -33,7 +33,7 @@ func ParseCopySource(value string) (CopySource, error) {
 		return c, s3err.UnimplementedHeader("x-amz-copy-source")
 	}
 	bucket, key, _ := strings.Cut(path, "/")
-	err := checkBucket(bucket)
+	err := CheckBucket(bucket)
 	if _, no := netip.ParseAddr(bucket); err == nil && no == nil {
 		err = s3err.InvalidBucketName
 	}

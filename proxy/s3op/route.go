@@ -68,7 +68,7 @@ func (r *Router) place(q *Request, host, rawPath string) (level, error) {
 			return service, s3err.InvalidURI
 		}
 	}
-	if err := checkBucket(q.Bucket); err != nil {
+	if err := CheckBucket(q.Bucket); err != nil {
 		return service, err
 	}
 	if rawKey == "" {

@@ -102,6 +102,9 @@ func defaultTo[T comparable](v *T, d T) {
 // AWS reports whether the store is S3 of AWS, where a region is a place and not a word.
 func (c *Client) AWS() bool { return c.end.aws() }
 
+// Keeps reports whether a name may be no bucket but the administration of the store, which s3veil's credentials can open.
+func (c *Client) Keeps(bucket string) bool { return c.end.keeps(bucket) }
+
 // host returns the connection pool of an address of the endpoint's service.
 func (c *Client) host(addr string) (*fasthttp.HostClient, error) {
 	c.mu.Lock()

@@ -61,9 +61,16 @@ func (e endpoint) host(prefix string) string {
 
 // virtual reports whether bucket can stand before the host: not before an address, and under TLS not with a dot, which no
 // wildcard certificate covers. Hosts have no upper case, so that before one "Data" is the bucket "data": names that hosts do not
-// keep as they are stand in the path.
-func (e endpoint) virtual(bucket string) bool {
-	return hostName(bucket) && net.ParseIP(e.name) == nil && (!e.secure || !strings.Contains(bucket, "."))
+// keep as they are stand in the path. So do those of keys that would be a path of the store's administration.
+func (e endpoint) virtual(bucket, key string) bool {
+	return hostName(bucket) && !e.keeps(key) && net.ParseIP(e.name) == nil && (!e.secure || !strings.Contains(bucket, "."))
+}
+
+// keeps reports whether a store may have something else than a bucket below a path: MinIO and RustFS have their administration there,
+// whatever the host, and take s3veil's signature for it.
+func (e endpoint) keeps(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return (first == "minio" || first == "rustfs") && !e.aws()
 }
 
 // hostName reports whether a bucket's name is one of a host, letter by letter (RFC 1123 2.1).
@@ -83,7 +90,7 @@ func (e endpoint) locate(pathStyle bool, bucket, key string) (host, path string)
 	switch {
 	case bucket == "":
 		return e.host(""), "/"
-	case !pathStyle && e.virtual(bucket):
+	case !pathStyle && e.virtual(bucket, key):
 		return e.host(bucket + "."), "/" + escape(key, true)
 	default:
 		return e.host(""), bucketPath(bucket, key)

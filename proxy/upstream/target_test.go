@@ -70,6 +70,9 @@ func TestTargetOnTheWire(t *testing.T) {
 		{"no beginning of a name", virtual, "-data", "k", nil, "/-data/k"},
 		{"too long a name", virtual, strings.Repeat("d", 64), "k", nil, "/" + strings.Repeat("d", 64) + "/k"},
 		{"a dot inside", virtual, "a.b", "k", nil, "/k"},
+		{"a key that is the administration", virtual, "b", "minio/admin/v3/import-iam", nil, "/b/minio/admin/v3/import-iam"},
+		{"another one", virtual, "b", "rustfs", nil, "/b/rustfs"},
+		{"only looks so", virtual, "b", "minios/a", nil, "/minios/a"},
 		{"address cannot have a bucket before it", address, "b", "k", nil, "/b/k"},
 	}
 	for _, tc := range cases {
@@ -81,7 +84,7 @@ func TestTargetOnTheWire(t *testing.T) {
 			host := "127.0.0.1:" + port
 			if tc.c == virtual {
 				host = "localhost:" + port
-				if !strings.HasPrefix(tc.want, "/"+tc.bucket) {
+				if !strings.HasPrefix(tc.want+"/", "/"+tc.bucket+"/") {
 					host = tc.bucket + "." + host
 				}
 			}

@@ -11,13 +11,17 @@ const (
 func init() {
 	filters[elsewhere] = "DocumentsReach"
 	filters[states] = "MappedNames"
+	filters[authorising] += "|BucketsThatAre"
 	filters[restores] = "Restore|Destinations"
 	filters["cmd/s3veil/inspect.go"] = "ForgedRows"
 	filters[hosts] = "TargetOnTheWire"
 	mutations = append(mutations,
 		mutation{"bulk deletions of the bucket itself", keyNames, "return depth <= 0", "return depth < 0"},
 		mutation{"keys of bulk deletions that are the bucket", bulk, "case s3op.IsBucket(e.Key):", "case e.Key == \"\":"},
-		mutation{"mapped names that are none", states, "if !s3op.IsBucketName(b.name) {", "if b.name == \".\" {"},
+		mutation{"mapped names that are none", states, "&& s3op.CheckBucket(b.name) != nil {", "&& b.name == \".\" {"},
+		mutation{"mapped names that are access points", states, "s3op.CheckBucket(b.name) != nil {", "!s3op.IsBucketName(b.name) {"},
+		mutation{"buckets that are a store's administration", authorising, "b.store.data.Keeps(b.name) {", "b.store.data.Keeps(\"\") {"},
+		mutation{"keys that are a store's administration", hosts, "!e.keeps(key) &&", "!e.keeps(bucket) &&"},
 		mutation{"settings that write anywhere", elsewhere, "if !ok || !x.client.AllowedWhole(s3op.Write, visible) {", "if !ok || !x.client.AllowedWhole(s3op.Write, visible) && visible == \"\" {"},
 		mutation{"settings that write to unknown buckets", elsewhere, "if !ok || !x", "if ok && !x"},
 		mutation{"settings that write outside the client's prefixes", rules, "return c.keys(class, bucket, \"\") }", "return c.Allowed(class, bucket, \"\") }"},
