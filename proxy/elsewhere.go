@@ -16,16 +16,21 @@ func (x *exchange) restoreObject() error { return x.passEdited(x.sideHeaders(), 
 // client's.
 func (x *exchange) passDestined() error { return x.passEdited(x.sideHeaders(), x.mayReach) }
 
-// mayReach refuses a setting that names a bucket in all of which the client may not write. Settings name buckets as the store
-// does.
+// mayReach refuses a setting that names a bucket in all of which the client may not write, or a prefix where no client writes.
+// Settings name buckets as the store does.
 func (x *exchange) mayReach(doc []byte) ([]byte, error) {
-	names, err := s3xml.Destinations(doc)
+	buckets, prefixes, err := s3xml.Destinations(doc)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
+	for _, prefix := range prefixes {
+		if s3op.Reserved(prefix) || s3op.CheckKey(prefix) != nil {
+			return nil, s3err.AccessDenied.With(fmt.Errorf("%s below %q: %w", x.req.Op, prefix, errReserved))
+		}
+	}
+	for _, name := range buckets {
 		visible, ok := x.st.visibleName(x.bucket.store, name)
-		if !ok || !x.client.AllowedWhole(s3op.Write, visible) {
+		if !ok || !s3op.IsBucketName(name) || !x.client.AllowedWhole(s3op.Write, visible) {
 			return nil, s3err.AccessDenied.With(fmt.Errorf("client %s: %s to the store's bucket %q: no rule lets it write there", x.client.name, x.req.Op, name))
 		}
 	}

@@ -28,10 +28,15 @@ func TestDocumentsReachNoOtherBucket(t *testing.T) {
 		"?analytics&id=a": "<AnalyticsConfiguration><S><Destination><S3BucketDestination><x:Bucket xmlns:x='u'>arn:aws:s3:::<![CDATA[%]]></x:Bucket></S3BucketDestination></Destination></S></AnalyticsConfiguration>",
 	}
 	for query, form := range settings {
-		for name, ok := range map[string]bool{"data": true, "store-logs": true, "logs": false, "partly": false, "seen": false, "victim": false, "unknown": false, "": false} {
+		for name, ok := range map[string]bool{"data": true, "store-logs": true, "logs": false, "partly": false, "seen": false, "victim": false, "unknown": false, "": false,
+			"victim:data": false, "data:x:data": false, "data/../victim": false, "victim<x/>data": false} {
 			f.store.Forget()
 			resp, doc := f.do("PUT", "/data"+query, []byte(strings.ReplaceAll(form, "%", name)))
-			if reached := len(f.store.Calls()) > 0; reached != ok || !ok && (resp.StatusCode != 403 || !strings.Contains(string(doc), "AccessDenied")) {
+			code := "AccessDenied"
+			if strings.Contains(name, "<") && !strings.Contains(form, "CDATA") {
+				code = "MalformedXML"
+			}
+			if reached := len(f.store.Calls()) > 0; reached != ok || !ok && !strings.Contains(string(doc), "<Code>"+code) {
 				t.Errorf("%s to %q: %d, the store asked: %v; %s", query, name, resp.StatusCode, reached, doc)
 			}
 		}
@@ -39,6 +44,34 @@ func TestDocumentsReachNoOtherBucket(t *testing.T) {
 		if resp, doc := f.do("PUT", "/data"+query, []byte("<!DOCTYPE a>"+strings.ReplaceAll(form, "%", "data"))); resp.StatusCode != 400 || len(f.store.Calls()) > 0 {
 			t.Errorf("%s with a document type: %d %s", query, resp.StatusCode, doc)
 		}
+	}
+}
+
+// Nor do they have the store write below the reserved prefix, or to what no rule can name.
+func TestDocumentsReachNoReservedPrefix(t *testing.T) {
+	f := newFixture(t, func(set *Settings, _ *Options) { set.Buckets = []Bucket{{Name: "data*", Key: "main"}} })
+	settings := map[string]string{
+		"PUT ?logging":        "<BucketLoggingStatus><LoggingEnabled><TargetBucket>data</TargetBucket><TargetPrefix>%</TargetPrefix></LoggingEnabled></BucketLoggingStatus>",
+		"PUT ?inventory&id=a": "<InventoryConfiguration><Filter><Prefix>.s3veil/</Prefix></Filter><Destination><S3BucketDestination><Prefix>%</Prefix><Bucket>arn:aws:s3:::data</Bucket></S3BucketDestination></Destination></InventoryConfiguration>",
+	}
+	for target, form := range settings {
+		method, query, _ := strings.Cut(target, " ")
+		for prefix, ok := range map[string]bool{"": true, "logs/": true, "s3veil/": true, ".s3veil": false, ".s3veil/m/": false, "a/../.S3veil/": false, "../victim/": false} {
+			f.store.Forget()
+			resp, doc := f.do(method, "/data"+query, []byte(strings.ReplaceAll(form, "%", prefix)))
+			if reached := len(f.store.Calls()) > 0; reached != ok || !ok && resp.StatusCode != 403 {
+				t.Errorf("%s below %q: %d, the store asked: %v; %s", target, prefix, resp.StatusCode, reached, doc)
+			}
+		}
+	}
+	f.store.Forget()
+	climbing := "<BucketLoggingStatus><LoggingEnabled><TargetBucket>data/../victim</TargetBucket></LoggingEnabled></BucketLoggingStatus>"
+	if resp, doc := f.do("PUT", "/data?logging", []byte(climbing)); resp.StatusCode != 403 || len(f.store.Calls()) > 0 {
+		t.Errorf("a path that a pattern of buckets fits: %d %s", resp.StatusCode, doc)
+	}
+	table := "<MetadataTableConfiguration><S3TablesDestination><TableBucketArn>arn:aws:s3tables:us-east-1:1:bucket/data</TableBucketArn><TableName>a</TableName></S3TablesDestination></MetadataTableConfiguration>"
+	if resp, doc := f.do("POST", "/data?metadataTable", []byte(table)); resp.StatusCode != 403 || len(f.store.Calls()) > 0 {
+		t.Errorf("a table: %d %s", resp.StatusCode, doc)
 	}
 }
 

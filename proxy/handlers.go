@@ -39,5 +39,7 @@ func init() {
 		s3op.PutBucketLogging:                (*exchange).passDestined,
 		s3op.PutBucketInventoryConfiguration: (*exchange).passDestined,
 		s3op.PutBucketAnalyticsConfiguration: (*exchange).passDestined,
+
+		s3op.CreateBucketMetadataTableConfiguration: (*exchange).passDestined,
 	}
 }

@@ -48,22 +48,44 @@ func PlainRestore(body []byte) ([]byte, error) {
 	return end(out, "RestoreRequest"), nil
 }
 
-// Destinations returns the buckets, by the store's names, to which a setting has the store write: replicas, logs, inventories and
-// analyses. A document that does not read like XML is MalformedXML: a store could read it otherwise.
-func Destinations(body []byte) ([]string, error) {
+// Destinations returns the buckets, by the store's names, to which a setting has the store write replicas, logs, inventories,
+// analyses and tables, and the prefixes below which it does. A document that does not read like XML is MalformedXML, as is one with
+// elements inside a name: a store could read it otherwise.
+func Destinations(body []byte) (buckets, prefixes []string, err error) {
 	if len(body) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	d, err := parse(body, limits{bytes: MaxOther, elements: 1 << 16, strict: true})
 	if err != nil {
-		return nil, s3err.MalformedXML.With(err)
+		return nil, nil, s3err.MalformedXML.With(err)
 	}
-	var names []string
-	for i := range d.el {
-		if i := int32(i); d.is(i, "Bucket") || d.is(i, "TargetBucket") {
-			name := strings.TrimSpace(d.text(i))
-			names = append(names, name[strings.LastIndexByte(name, ':')+1:]) // an ARN, or the name alone
+	for i := range int32(len(d.el)) {
+		switch d.name(i) {
+		case "Bucket", "TargetBucket", "TableBucketArn":
+			if d.el[i].child >= 0 {
+				return nil, nil, s3err.MalformedXML
+			}
+			buckets = append(buckets, bucketOf(strings.TrimSpace(d.text(i))))
+		case "TargetPrefix":
+			prefixes = append(prefixes, d.text(i))
+		case "S3BucketDestination":
+			for c := d.el[i].child; c >= 0; c = d.el[c].next {
+				if d.is(c, "Prefix") {
+					prefixes = append(prefixes, d.text(c))
+				}
+			}
 		}
 	}
-	return names, nil
+	return buckets, prefixes, nil
+}
+
+// bucketOf returns the name in an ARN of a bucket, arn:partition:s3:::name, or in one of MinIO's targets of replication,
+// arn:minio:replication:region:id:name. Other text stays as it is, with its colons a bucket of nobody's: Ceph reads a tenant or the
+// id of a bucket's instance from what stands before or behind one.
+func bucketOf(text string) string {
+	p := strings.Split(text, ":")
+	if len(p) == 6 && p[0] == "arn" && (p[2] == "s3" && p[3] == "" && p[4] == "" || p[1] == "minio" && p[2] == "replication") {
+		return p[5]
+	}
+	return text
 }

@@ -13,11 +13,19 @@ func TestDestinations(t *testing.T) {
 		"":    nil,
 		"<A>": {"malformed"}, "<!DOCTYPE a><A/>": {"malformed"},
 		"<BucketLoggingStatus/>": nil,
-		"<BucketLoggingStatus><LoggingEnabled><TargetBucket> logs\n</TargetBucket><TargetPrefix>p</TargetPrefix></LoggingEnabled></BucketLoggingStatus>":                        {"logs"},
+		"<BucketLoggingStatus><LoggingEnabled><TargetBucket> logs\n</TargetBucket><TargetPrefix>p</TargetPrefix></LoggingEnabled></BucketLoggingStatus>":                        {"logs", "p"},
 		"<R><Rule><Destination><Bucket>arn:aws:s3:::one</Bucket></Destination></Rule><Rule><Destination><x:Bucket>arn:aws-cn:s3:::t&#119;o</x:Bucket></Destination></Rule></R>": {"one", "two"},
-		"<R><Bucket/></R>": {""},
+		"<R><Bucket/></R>":                      {""},
+		"<R><Bucket>a<x/>b</Bucket></R>":        {"malformed"},
+		"<R><Bucket>tenant:data</Bucket></R>":   {"tenant:data"},
+		"<R><Bucket>data:instance</Bucket></R>": {"data:instance"},
+		"<R><Bucket>arn:aws:s3::tenant:data</Bucket><Bucket>arn:aws:s3:::data:1</Bucket></R>":                     {"arn:aws:s3::tenant:data", "arn:aws:s3:::data:1"},
+		"<R><Bucket>arn:minio:replication::0-1:data</Bucket></R>":                                                 {"data"},
+		"<R><TableBucketArn>arn:aws:s3tables:r:1:bucket/t</TableBucketArn></R>":                                   {"arn:aws:s3tables:r:1:bucket/t"},
+		"<R><Filter><Prefix>f</Prefix></Filter><S3BucketDestination><Prefix>p</Prefix></S3BucketDestination></R>": {"p"},
 	} {
-		got, err := Destinations([]byte(body))
+		got, prefixes, err := Destinations([]byte(body))
+		got = append(got, prefixes...)
 		if errors.Is(err, s3err.MalformedXML) {
 			got = []string{"malformed"}
 		}

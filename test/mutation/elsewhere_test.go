@@ -12,7 +12,7 @@ func init() {
 	filters[elsewhere] = "DocumentsReach"
 	filters[states] = "MappedNames"
 	filters[authorising] += "|BucketsThatAre"
-	filters[restores] = "Restore|Destinations"
+	filters[restores] = "Restore|Destinations|DocumentsReach"
 	filters["cmd/s3veil/inspect.go"] = "ForgedRows"
 	filters[hosts] = "TargetOnTheWire"
 	mutations = append(mutations,
@@ -22,11 +22,14 @@ func init() {
 		mutation{"mapped names that are access points", states, "s3op.CheckBucket(b.name) != nil {", "!s3op.IsBucketName(b.name) {"},
 		mutation{"buckets that are a store's administration", authorising, "b.store.data.Keeps(b.name) {", "b.store.data.Keeps(\"\") {"},
 		mutation{"keys that are a store's administration", hosts, "!e.keeps(key) &&", "!e.keeps(bucket) &&"},
-		mutation{"settings that write anywhere", elsewhere, "if !ok || !x.client.AllowedWhole(s3op.Write, visible) {", "if !ok || !x.client.AllowedWhole(s3op.Write, visible) && visible == \"\" {"},
-		mutation{"settings that write to unknown buckets", elsewhere, "if !ok || !x", "if ok && !x"},
+		mutation{"settings that write anywhere", elsewhere, "|| !x.client.AllowedWhole(s3op.Write, visible) {", "|| visible == \"\" && !x.client.AllowedWhole(s3op.Write, visible) {"},
+		mutation{"settings that write to unknown buckets", elsewhere, "if !ok || !s3op.IsBucketName(name) || !x.client.AllowedWhole(s3op.Write, visible) {", "if ok && (!s3op.IsBucketName(name) || !x.client.AllowedWhole(s3op.Write, visible)) {"},
+		mutation{"settings that write to paths", elsewhere, "|| !s3op.IsBucketName(name) ||", "||"},
+		mutation{"settings that write below the reserved prefix", elsewhere, "if s3op.Reserved(prefix) ||", "if"},
+		mutation{"other tenants' buckets in ARNs", restores, "p[3] == \"\" && p[4] == \"\" ||", "p[3] == \"\" ||"},
 		mutation{"settings that write outside the client's prefixes", rules, "return c.keys(class, bucket, \"\") }", "return c.Allowed(class, bucket, \"\") }"},
 		mutation{"restores with a place for their result", restores, "case \"Type\", \"SelectParameters\", \"OutputLocation\":", "case \"Type\", \"SelectParameters\":"},
-		mutation{"logs to anywhere", restores, "|| d.is(i, \"TargetBucket\")", ""},
+		mutation{"logs to anywhere", restores, "case \"Bucket\", \"TargetBucket\",", "case \"Bucket\","},
 		mutation{"upper case before a host", hosts, "return hostName(bucket) &&", "return bucket != \"\" &&"},
 		mutation{"buckets of a store without end", sweeps, "for range maxBucketPages {", "for range 1 << 12 {"},
 		mutation{"pages of buckets held without a charge", sweeps, "x.documents.keep() // all", "// all"},
