@@ -214,3 +214,20 @@ func TestSettingThatCannotBeHashedInAdvanceIsRefused(t *testing.T) {
 		t.Error("sent")
 	}
 }
+
+// AWS has nothing but buckets below its paths: there every key may stand behind the host.
+func TestOtherStoresKeepPathsForThemselves(t *testing.T) {
+	for s, want := range map[string]bool{
+		"https://s3.eu-west-1.amazonaws.com": false, "https://s3.cn-north-1.amazonaws.com.cn": false, "https://minio.example:9000": true, "http://127.0.0.1:9000": true,
+	} {
+		e, err := parseEndpoint(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, own := range map[string]bool{"minio": true, "minio/admin/v3/info": true, "rustfs/admin": true, "minios": false, "/minio/admin": false, "a/minio": false, "": false} {
+			if got := e.keeps(path); got != (want && own) {
+				t.Errorf("%s keeps %q: %v", s, path, got)
+			}
+		}
+	}
+}
