@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"strconv"
-	"sync"
 
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/size"
@@ -134,31 +133,26 @@ func (x *exchange) plainSize(key string, resp *upstream.Response) (int64, error)
 
 // storedSizes turns the conditions on sizes of a DeleteObjects into the store's, and tells which entries do not meet theirs.
 func (x *exchange) storedSizes(entries []s3xml.DeleteEntry) (met []s3xml.DeleteEntry, refused []s3xml.DeleteError) {
-	gate := make(chan struct{}, x.s.limits.ListHeads)
+	q := x.questions()
 	failed := make([]error, len(entries))
-	var wait sync.WaitGroup
 	for i := range entries {
 		e := &entries[i]
 		if e.Size == "" {
 			continue
 		}
-		gate <- struct{}{}
-		x.s.heads <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-gate; <-x.s.heads }()
-			failed[i] = x.guard(func() error {
-				one := *x // notes are of this question alone
-				one.note = note{}
-				c, err := one.storedSize(e.Key, e.VersionID, e.Size)
-				e.Size = c.size
-				if c.pin != "" && (e.ETag == "" || e.ETag == "*") {
-					e.ETag = c.pin
-				}
+		q.ask(func(one *exchange) error {
+			c, err := one.storedSize(e.Key, e.VersionID, e.Size)
+			if err != nil {
 				return err
-			})
-		})
+			}
+			e.Size = c.size
+			if c.pin != "" && (e.ETag == "" || e.ETag == "*") {
+				e.ETag = c.pin
+			}
+			return nil
+		}, func(err error) { failed[i] = err })
 	}
-	wait.Wait()
+	q.answered()
 	for i, e := range entries {
 		if failed[i] != nil {
 			refused = append(refused, s3xml.Refused(e, s3err.From(failed[i])))

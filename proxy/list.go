@@ -106,8 +106,7 @@ func after(query []upstream.Param, op, last, version string, missing int) []upst
 // measure tells encrypted from plaintext entries of a bucket that may hold both, by HEAD behind a cache whose key names one
 // immutable state of an object.
 func (x *exchange) measure(entries []s3xml.Entry) error {
-	gate := make(chan struct{}, x.s.limits.ListHeads)
-	var wait sync.WaitGroup
+	q := x.questions()
 	var once sync.Once
 	var failed error
 	for i := range entries {
@@ -120,28 +119,19 @@ func (x *exchange) measure(entries []s3xml.Entry) error {
 			known.apply(e)
 			continue
 		}
-		gate <- struct{}{}
-		x.s.heads <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-gate; <-x.s.heads }()
-			var size listedSize
-			err := x.guard(func() (err error) {
-				one := *x // notes and ids are of this question alone
-				one.note = note{}
-				size, err = one.measureOne(e)
-				return err
-			})
+		q.ask(func(one *exchange) error {
+			size, err := one.measureOne(e)
 			if err != nil {
-				once.Do(func() { failed = err })
-				return
+				return err
 			}
 			if !size.denied {
 				x.s.caches.sizes.Add(key, size)
 			}
 			size.apply(e)
-		})
+			return nil
+		}, func(err error) { once.Do(func() { failed = err }) })
 	}
-	wait.Wait()
+	q.answered()
 	return failed
 }
 

@@ -2,12 +2,10 @@ package proxy
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"s3veil/crypto/envelope"
 	"s3veil/crypto/manifest"
-	"s3veil/proxy/s3op"
 	"s3veil/proxy/upstream"
 )
 
@@ -77,9 +75,6 @@ func (x *exchange) inUse() (bool, error) {
 	keys, _, err := x.rawVersions("")
 	if err != nil || len(keys) == 0 {
 		return err != nil, err
-	}
-	if slices.ContainsFunc(keys, func(k rawKey) bool { return !s3op.Reserved(k.Key) }) {
-		return true, nil
 	}
 	only, err := x.onlyReserved()
 	return !only, err

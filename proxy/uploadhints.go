@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"strings"
-	"sync"
 
 	"s3veil/crypto/envelope"
 	"s3veil/proxy/s3xml"
@@ -36,23 +35,15 @@ func readHint(text string) (algorithm, kind string) {
 // describeUploads finds the declared checksums of listed uploads by HEAD of their state objects, as many at once as for a
 // listing of objects. What cannot be read shows none: the list is the store's word in any case.
 func (x *exchange) describeUploads(uploads []s3xml.Upload) {
-	gate := make(chan struct{}, x.s.limits.ListHeads)
-	var wait sync.WaitGroup
+	q := x.questions()
 	for i := range uploads {
 		u := &uploads[i]
-		gate <- struct{}{}
-		x.s.heads <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-gate; <-x.s.heads }()
-			_ = x.guard(func() error {
-				one := *x // notes and ids are of this question alone
-				one.note = note{}
-				u.ChecksumAlgorithm, u.ChecksumType = one.hintOf(u.UploadID)
-				return nil
-			})
-		})
+		q.ask(func(one *exchange) error {
+			u.ChecksumAlgorithm, u.ChecksumType = one.hintOf(u.UploadID)
+			return nil
+		}, func(error) {})
 	}
-	wait.Wait()
+	q.answered()
 }
 
 func (x *exchange) hintOf(upstreamID string) (algorithm, kind string) {

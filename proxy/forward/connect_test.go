@@ -55,20 +55,8 @@ func (g *granted) echo(c net.Conn) error {
 // clientPipe is a pipe of which b is a client's connection.
 func clientPipe(t *testing.T) (a, b net.Conn) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	if a, err = net.Dial("tcp", ln.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	_ = a.SetDeadline(time.Now().Add(20 * time.Second))
-	if b, err = conn.New(conn.Options{Max: 1, Stall: time.Minute}).Listener(ln, nil, true).Accept(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { a.Close(); b.Close() })
-	return a, b
+	set := conn.New(conn.Options{Max: 1, Stall: time.Minute})
+	return pipeBehind(t, func(ln net.Listener) net.Listener { return set.Listener(ln, nil, true) })
 }
 
 // run grants a CONNECT on a connection of its own and returns the client's side, behind the answer.

@@ -16,6 +16,12 @@ import (
 // pipe is two ends of a TCP connection over loopback.
 func pipe(t *testing.T) (a, b net.Conn) {
 	t.Helper()
+	return pipeBehind(t, func(ln net.Listener) net.Listener { return ln })
+}
+
+// pipeBehind is a pipe of which b is what a listener of the test's makes of its connection.
+func pipeBehind(t *testing.T, of func(net.Listener) net.Listener) (a, b net.Conn) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +30,7 @@ func pipe(t *testing.T) (a, b net.Conn) {
 	if a, err = net.Dial("tcp", ln.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	if b, err = ln.Accept(); err != nil {
+	if b, err = of(ln).Accept(); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []net.Conn{a, b} {

@@ -161,12 +161,7 @@ func IsBucket(key string) bool {
 // elsewhere, neither "." nor ".." a component of it, and holds no control characters. At least one store uses ids as names of
 // files and takes them as they come: "../../../../other" as the id of an upload to be aborted is another bucket.
 func CheckID(id string) bool {
-	for rest, more := id, true; more; {
-		var component string
-		i := strings.IndexAny(rest, `/\`)
-		if component, more = rest, i >= 0; more {
-			component, rest = rest[:i], rest[i+1:]
-		}
+	for component := range strings.FieldsFuncSeq(id, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if component == "." || component == ".." {
 			return false
 		}
