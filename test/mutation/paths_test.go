@@ -24,7 +24,7 @@ func init() {
 	filters[uploads] += "|NamesAndIDs"
 	mutations = append(mutations,
 		mutation{"ids that lead upwards", keyNames, "if component == \".\" || component == \"..\" {", "if component == \".\" {"},
-		mutation{"ids with the other kind of slash", keyNames, "strings.IndexAny(rest, `/\\`)", "strings.IndexAny(rest, `/`)"},
+		mutation{"ids with the other kind of slash", keyNames, "r == '/' || r == '\\\\'", "r == '/'"},
 		mutation{"ids of versions not looked at", routes, "&& !CheckID(p.Value)", "&& p.Value == \"-\""},
 		mutation{"ids of sources' versions not looked at", "proxy/s3op/copysource.go", "id == \"\" || !CheckID(id)", "id == \"\""},
 		mutation{"keys of bulk deletions lead anywhere", bulk, "s3op.CheckKey(e.Key); err != nil {", "s3op.CheckKey(e.Key); err != nil && e.Key == \"\" {"},
